@@ -1,0 +1,46 @@
+# The libraries we stand on, each as one target `external::<name>` (ARCHITECTURE.md, section 3).
+# A missing one is reported with the command that installs it.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+set(QUICMESH_SETUP_HINT "run scripts/setup.sh, or `make demo`, which does")
+
+# Finds the pkg-config modules `ARGN` and makes `external::name` of them.
+function(quicmesh_external_module name)
+  string(TOUPPER ${name} variable)
+  pkg_check_modules(${variable} QUIET IMPORTED_TARGET GLOBAL ${ARGN})
+  if(NOT ${variable}_FOUND)
+    message(FATAL_ERROR "${ARGN} not found: ${QUICMESH_SETUP_HINT}.")
+  endif()
+  add_library(external::${name} ALIAS PkgConfig::${variable})
+endfunction()
+
+# Finds the package `package` and calls its target `target` external::name.
+macro(quicmesh_external_package name target package)
+  find_package(${package} ${ARGN} QUIET)
+  if(NOT TARGET ${target})
+    message(FATAL_ERROR "${package} ${ARGN} not found: ${QUICMESH_SETUP_HINT}.")
+  endif()
+  add_library(external_${name} INTERFACE)
+  target_link_libraries(external_${name} INTERFACE ${target})
+  add_library(external::${name} ALIAS external_${name})
+endmacro()
+
+quicmesh_external_module(sodium libsodium)
+quicmesh_external_module(gnutls gnutls)
+quicmesh_external_module(ngtcp2 libngtcp2>=1.11)
+# Its .pc names neither ngtcp2 nor gnutls; layers that use it name all three.
+quicmesh_external_module(ngtcp2_crypto_gnutls libngtcp2_crypto_gnutls>=1.11)
+quicmesh_external_package(boost Boost::headers Boost 1.83 CONFIG)
+# Asio's own switches: no deprecated names, no separate Boost.System library.
+target_compile_definitions(external_boost INTERFACE BOOST_ASIO_NO_DEPRECATED)
+target_link_libraries(external_boost INTERFACE Threads::Threads)
+quicmesh_external_package(fmt fmt::fmt fmt CONFIG)
+quicmesh_external_package(spdlog spdlog::spdlog spdlog CONFIG)
+quicmesh_external_module(cli11 CLI11)
+quicmesh_external_module(tomlplusplus tomlplusplus)
+if(QUICMESH_TESTS)
+  quicmesh_external_package(gtest GTest::gmock_main GTest)
+  target_link_libraries(external_gtest INTERFACE GTest::gtest GTest::gmock)
+endif()
