@@ -80,9 +80,16 @@ function(quicmesh_tests name)
   quicmesh_link_externals(${name} PRIVATE ${tests_EXTERNAL} gtest)
   # Golden vectors and scenarios are read from the source tree, wherever the test is started.
   target_compile_definitions(${name} PRIVATE QUICMESH_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name}
-    DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${tests_LABELS}" TIMEOUT 120 ENVIRONMENT "${QUICMESH_TEST_ENVIRONMENT}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
+  # Values with a semicolon do not survive gtest_discover_tests, so ctest sets them when it has
+  # found the tests.
+  set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)
+  file(WRITE ${properties} "if(${name}_TESTS)
+  set_tests_properties(\${${name}_TESTS} PROPERTIES
+    LABELS \"${tests_LABELS}\" ENVIRONMENT \"${QUICMESH_TEST_ENVIRONMENT}\")
+endif()
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
 
   # What has threads of its own is built and run under TSan too (`make test`).
   if("io" IN_LIST tests_LABELS OR "real" IN_LIST tests_LABELS)
