@@ -19,7 +19,13 @@ namespace quicmesh {
 enum class IpFamily : std::uint8_t { v4, v6 };
 
 /// Who can be expected to reach an address (ARCHITECTURE.md, "Every address has a scope").
-enum class AddressScope : std::uint8_t { unusable, loopback, link_local, private_realm, public_internet };
+enum class AddressScope : std::uint8_t {
+  unusable,
+  loopback,
+  link_local,
+  private_realm,
+  public_internet
+};
 
 class IpAddress {
  public:
@@ -28,7 +34,8 @@ class IpAddress {
 
   static constexpr IpAddress v4(std::array<std::uint8_t, 4> bytes) {
     IpAddress address;
-    for (std::size_t i = 0; i < 4; ++i) address.bytes_[i] = bytes[i];
+    for (std::size_t i = 0; i < 4; ++i)
+      address.bytes_[i] = bytes[i];
     return address;
   }
   /// An IPv4-mapped address (::ffff:0:0/96) becomes the IPv4 address it stands for.
