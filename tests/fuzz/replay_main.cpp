@@ -34,7 +34,8 @@ void run_input(const std::vector<char>& bytes) {
 std::vector<fs::path> inputs_of(const fs::path& folder) {
   std::vector<fs::path> inputs;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     if (entry->is_regular_file()) inputs.push_back(entry->path());
   }
   std::sort(inputs.begin(), inputs.end());
