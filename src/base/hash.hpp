@@ -19,9 +19,10 @@ constexpr std::uint64_t mix64(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
-/// Folds `value` into `state`; the order of the values matters.
+/// Folds `value` into `state`; the order of the values matters. The state is multiplied first, lest
+/// two hashes made alike (of both ends of a path, say) cancel each other out.
 constexpr std::uint64_t hash_combine(std::uint64_t state, std::uint64_t value) {
-  return mix64((state ^ value) + 0x9e3779b97f4a7c15U);
+  return mix64(state * 0xd1342543de82ef95U + value + 0x9e3779b97f4a7c15U);
 }
 
 /// The length is part of the hash, so that no string collides with itself plus zeros.
