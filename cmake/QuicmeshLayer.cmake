@@ -101,6 +101,10 @@ if(QUICMESH_TESTS)
   add_custom_target(threaded_tests COMMENT "Tests of code with threads and real sockets")
 endif()
 
+if(QUICMESH_FUZZ)
+  add_custom_target(fuzz_targets COMMENT "All fuzz targets")
+endif()
+
 # A fuzz target is one function, LLVMFuzzerTestOneInput, in one file. In the preset `fuzz` it is
 # linked with libFuzzer. Everywhere else the same source is linked with a small main that replays
 # tests/fuzz/corpus/<name>/, so that an input that once failed is tested for ever after.
@@ -114,9 +118,9 @@ function(quicmesh_fuzz_target name)
   target_include_directories(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
   quicmesh_link_layers(fuzz_${name} PRIVATE ${fuzz_DEPS})
   quicmesh_link_externals(fuzz_${name} PRIVATE ${fuzz_EXTERNAL})
-  set_property(GLOBAL APPEND PROPERTY QUICMESH_FUZZ_TARGETS ${name})
   if(QUICMESH_FUZZ)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(fuzz_targets fuzz_${name})
     return()
   endif()
   target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cpp)

@@ -1,0 +1,30 @@
+#!/bin/bash
+# What takes hours: the whole test suite, the tests with threads, sockets and simulations until they
+# fail or have passed NIGHTLY_REPEATS (20) times, each fuzz target for FUZZ_SECONDS (600), the demo
+# ten times, and all benchmarks. The log goes to nightly-results/<date>.log.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mkdir -p nightly-results
+exec > >(tee "nightly-results/$(date -u +%Y%m%dT%H%M%SZ).log") 2>&1
+. scripts/stages.sh
+
+jobs=${JOBS:-$(nproc)}
+repeats=${NIGHTLY_REPEATS:-20}
+export FUZZ_SECONDS=${FUZZ_SECONDS:-600}
+
+repeat_demo() {
+  local run
+  for run in $(seq 10); do
+    echo "demo $run of 10"
+    build/release/bin/quicmesh demo --ci || return
+  done
+}
+
+stage "make test" make test
+stage "repeated $repeats times" ctest --preset asan --label-regex '^(sim|io|real)$' \
+  --repeat "until-fail:$repeats" --parallel "$jobs"
+stage "fuzzing, $FUZZ_SECONDS s a target" scripts/fuzz.sh
+stage "release build" make build
+stage "demo, ten times" repeat_demo
+stage "benchmarks" scripts/bench.sh
