@@ -1,6 +1,6 @@
 #!/bin/bash
 # Everything that `make test` checks: installs what is missing, then the static checks, then all
-# tests under ASan and UBSan, and those of code with threads and real sockets under TSan as well.
+# tests under ASan and UBSan, and those of what several threads use under TSan as well.
 #
 # Ends with the summary line of each ctest run; they are also in build/test-summary.txt.
 # JOBS: how many compilers and tests run at once (default: one a core).
