@@ -21,14 +21,14 @@ fuzz_one() {
     echo "fuzz $name: no corpus in $saved"
     return 1
   fi
-  ASAN_OPTIONS=allow_addr2line=1 UBSAN_OPTIONS=print_stacktrace=1 \
+  ASAN_OPTIONS=external_symbolizer_path=$(symbolizer) UBSAN_OPTIONS=print_stacktrace=1 \
     "$binary" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/findings/$name-" "$own" "$saved" >"$log" 2>&1 || status=$?
   local runs
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   if [[ $status -ne 0 ]]; then
     grep -E -A 12 '==ERROR|runtime error|ALARM|out-of-memory' "$log" | head -n 40 || tail -n 20 "$log"
-    echo "fuzz $name: FAILED after ${runs:-?} runs; log $log; the input is in build/fuzz/findings/"
+    echo "fuzz $name: FAILED after ${runs:-?} runs; log $log; the input is build/fuzz/findings/$name-*"
     return 1
   fi
   # A target that hardly ran has shown nothing.
@@ -38,7 +38,9 @@ fuzz_one() {
   fi
   echo "fuzz $name: $runs runs in $seconds s, nothing found"
 }
-export -f fuzz_one
+# What turns addresses into lines; addr2line comes with the compiler, llvm-symbolizer is faster.
+symbolizer() { command -v llvm-symbolizer-19 || command -v addr2line; }
+export -f fuzz_one symbolizer
 
 # The packages of `--tests` have clang and its run-time libraries.
 scripts/setup.sh --tests

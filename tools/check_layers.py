@@ -57,6 +57,7 @@ LAYERS = {
 # include; `io` is the layer of the awaitable API.
 PUBLIC_HEADERS = {
     "base": {"bytes", "time", "result", "socket_address", "version"},
+    "crypto": {"public_key"},
     "identity": {"node_id", "keypair", "key_file"},
     "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "handler",
            "events", "topic", "dht", "rpc", "messaging", "content"},
@@ -139,7 +140,7 @@ TABLE = "tools/check_layers.py"
 def check(root):
     """All complaints about the tree at `root`, as `file:line: text`."""
     complaints = []
-    for name in source_tree.files(root, (".hpp", ".cpp", ".h", ".c")):
+    for name in source_tree.files(root, (".hpp", ".cpp", ".h", ".c", ".inc")):
         layer = layer_of_file(name)
         if layer is None or layer not in LAYERS:
             if name.startswith(("src/", "include/")):

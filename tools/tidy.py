@@ -21,7 +21,7 @@ import source_tree
 FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 100
 
-CPP = (".hpp", ".cpp", ".h", ".c")
+CPP = (".hpp", ".cpp", ".h", ".c", ".inc")
 SCRIPTS = (".py", ".sh", ".cmake", "CMakeLists.txt")
 ASIO_PLACES = ("include/quicmesh/", "src/io/", "apps/", "examples/", "bench/", "tests/")
 # The one file of the simulator that may start threads: it runs many seeds at once.
@@ -89,7 +89,7 @@ def shape(name, text):
         yield 1, f"file of {count} lines; split it, {FILE_LINES_MAX} is the limit"
     if name.endswith(CPP):
         if not re.match(r"\s*(//|/\*)", text):
-            yield 1, "begins without a comment that says what the file is"
+            yield 1, "begins without a comment that says what the file is (a .cpp too, beside its header)"
         if name.endswith((".hpp", ".h")) and not re.search(r"^#pragma once$", text, re.MULTILINE):
             yield 1, "header without #pragma once"
     elif name.endswith(".py"):

@@ -1,8 +1,8 @@
 // Replays a fuzz corpus through a fuzz target without libFuzzer, so that every saved input is an
 // ordinary regression test under g++ and in every preset.
 //
-// Usage: fuzz_<name> <corpus folder>...   Runs the empty input, then each file in name order, and
-// prints how many ran. Exit 1 if a folder is missing or empty: a corpus that vanished must not
+// Usage: fuzz_<name> <corpus folder or file>...   Runs the empty input, then each file in name order,
+// and prints how many ran. Exit 1 if a folder is missing or empty: a corpus that vanished must not
 // pass for one that is clean. A fault in the target itself ends the process (sanitizer, assert);
 // the name of the input is printed before it runs, so that the last line names the culprit.
 #include <algorithm>
@@ -30,10 +30,11 @@ void run_input(const std::vector<char>& bytes) {
   LLVMFuzzerTestOneInput(exact.get(), bytes.size());
 }
 
-/// The regular files of `folder` in name order; empty if there is no such folder.
+/// The regular files of `folder` in name order, or the one file that it is; empty if neither.
 std::vector<fs::path> inputs_of(const fs::path& folder) {
   std::vector<fs::path> inputs;
   std::error_code error;
+  if (fs::is_regular_file(folder, error)) return {folder};
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
     if (entry->is_regular_file()) inputs.push_back(entry->path());
@@ -59,7 +60,7 @@ bool run_file(const fs::path& path) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: %s <corpus folder>...\n", argv[0]);
+    std::fprintf(stderr, "usage: %s <corpus folder or file>...\n", argv[0]);
     return 2;
   }
   std::size_t count = 1;
