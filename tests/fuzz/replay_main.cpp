@@ -1,10 +1,11 @@
 // Replays a fuzz corpus through a fuzz target without libFuzzer, so that every saved input is an
 // ordinary regression test under g++ and in every preset.
 //
-// Usage: fuzz_<name> <corpus folder or file>...   Runs the empty input, then each file in name order,
-// and prints how many ran. Exit 1 if a folder is missing or empty: a corpus that vanished must not
-// pass for one that is clean. A fault in the target itself ends the process (sanitizer, assert);
-// the name of the input is printed before it runs, so that the last line names the culprit.
+// Usage: fuzz_<name> <corpus folder or file>...   Runs the empty input, then each file in name
+// order, and prints how many ran. Exit 1 if a folder is missing or empty: a corpus that vanished
+// must not pass for one that is clean. A fault in the target itself ends the process (sanitizer,
+// assert); the name of the input is printed before it runs, so that the last line names the
+// culprit.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
