@@ -44,6 +44,8 @@ export -f fuzz_one symbolizer
 
 # The packages of `--tests` have clang and its run-time libraries.
 scripts/setup.sh --tests
+# The binary of a target that is no more must not run again.
+rm -rf build/fuzz/bin
 cmake --preset fuzz
 cmake --build --preset fuzz --target fuzz_targets --parallel "${JOBS:-$(nproc)}"
 
