@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 make build
 quicmesh=build/release/bin/quicmesh
 mkdir -p bench-results
-results=bench-results/$(date -u +%Y%m%dT%H%M%SZ)-$(git rev-parse --short HEAD 2>/dev/null || echo tarball).jsonl
+results=bench-results/$(date -u +%Y%m%dT%H%M%SZ)-$(git describe --always --dirty 2>/dev/null || echo tarball).jsonl
 model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 echo "{\"machine\":\"${model:-unknown}\",\"cores\":$(nproc),\"kernel\":\"$(uname -r)\"}" >"$results"
 
