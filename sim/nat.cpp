@@ -119,6 +119,12 @@ void Nat::rebind() {
   last_port_ = wrapped_port(rng_.next());
 }
 
+void Nat::renumber(std::vector<IpAddress> external_addresses) {
+  external_ = std::move(external_addresses);
+  QM_ASSERT(check(config_, external_).has_value());
+  rebind();
+}
+
 std::uint32_t Nat::find_or_make(Instant now, const SocketAddress& inner,
                                 const SocketAddress& destination) {
   const MappingKey key{inner, as_seen(config_.mapping, destination)};

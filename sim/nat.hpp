@@ -113,6 +113,9 @@ class Nat {
   /// Forgets everything, as a reboot does; later ports bear no relation to the earlier ones.
   void rebind();
 
+  /// Takes other external addresses, which have passed `check`, and forgets everything.
+  void renumber(std::vector<IpAddress> external_addresses);
+
   [[nodiscard]] bool owns(const IpAddress& address) const;
   [[nodiscard]] const std::vector<IpAddress>& external_addresses() const { return external_; }
   [[nodiscard]] const NatConfig& config() const { return config_; }
