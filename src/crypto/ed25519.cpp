@@ -64,4 +64,8 @@ bool ed25519_verify(const PublicKey& key, ByteView message, const Signature& sig
                                              key.bytes.data()) == 0;
 }
 
+bool ed25519_is_valid(const PublicKey& key) {
+  return crypto_core_ed25519_is_valid_point(key.bytes.data()) == 1;
+}
+
 }  // namespace quicmesh

@@ -43,4 +43,8 @@ class Ed25519Secret {
 [[nodiscard]] bool ed25519_verify(const PublicKey& key, ByteView message,
                                   const Signature& signature);
 
+/// Whether `key` is a canonical encoding of a point in the prime-order group, which every honestly
+/// made key is. Others have no owner: anybody can sign for a point of small order.
+[[nodiscard]] bool ed25519_is_valid(const PublicKey& key);
+
 }  // namespace quicmesh

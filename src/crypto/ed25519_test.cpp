@@ -107,6 +107,23 @@ TEST(Ed25519, refuses_keys_of_small_order) {
   EXPECT_FALSE(ed25519_verify(neutral, as_bytes("anything"), signature));
 }
 
+TEST(Ed25519, valid_keys_are_points_of_the_prime_order_group_in_canonical_form) {
+  for (const Rfc8032Vector& vector : vectors) {
+    EXPECT_TRUE(ed25519_is_valid(secret_of(vector.seed).public_key()));
+  }
+  for (const std::string_view text : {
+           "0100000000000000000000000000000000000000000000000000000000000000",  // order 1
+           "0000000000000000000000000000000000000000000000000000000000000000",  // order 4
+           "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  // order 2
+           "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",  // order 8
+           "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  // y = p + 1
+           "0200000000000000000000000000000000000000000000000000000000000000",  // not on the curve
+           "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+       }) {
+    EXPECT_FALSE(ed25519_is_valid(PublicKey{hex_as<std::array<std::uint8_t, 32>>(text)})) << text;
+  }
+}
+
 TEST(Ed25519Secret, leaves_nothing_behind_where_it_moves_from) {
   Ed25519Secret first = secret_of(vectors[0].seed);
   const Ed25519Secret second = std::move(first);
