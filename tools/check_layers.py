@@ -58,7 +58,7 @@ LAYERS = {
 PUBLIC_HEADERS = {
     "base": {"bytes", "time", "result", "socket_address", "version"},
     "crypto": {"public_key"},
-    "identity": {"node_id", "keypair", "key_file"},
+    "identity": {"node_id", "node_address", "keypair", "key_file"},
     "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "handler",
            "events", "topic", "dht", "rpc", "messaging", "content"},
 }
