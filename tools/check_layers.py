@@ -59,8 +59,8 @@ PUBLIC_HEADERS = {
     "base": {"bytes", "time", "result", "socket_address", "version"},
     "crypto": {"public_key"},
     "identity": {"node_id", "node_address", "keypair", "key_file"},
-    "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "handler",
-           "events", "topic", "dht", "rpc", "messaging", "content"},
+    "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "runtime",
+           "event", "io_errc", "handler", "topic", "dht", "rpc", "messaging", "content"},
 }
 
 # Third-party headers by the first part of their name, and the layers that wrap the library.

@@ -1,0 +1,47 @@
+// Config: what a node is started with. Every default works; the empty Config is a node with a new
+// identity on any port.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quicmesh/keypair.hpp"
+#include "quicmesh/runtime.hpp"
+#include "quicmesh/socket_address.hpp"
+#include "quicmesh/time.hpp"
+
+namespace quicmesh {
+
+enum class Congestion : std::uint8_t {
+  bbr,   // keeps its rate under random loss
+  cubic  // RFC 9438
+};
+
+struct Config {
+  /// Who the node is. Without one, `key_file` is read, or made if there is none; without that
+  /// either, the node gets an identity that nobody will see again.
+  std::optional<Keypair> identity;
+  std::string key_file;
+
+  /// Where to receive, one UDP socket for each address, at most one a family. Empty: any address
+  /// of both families, as far as the machine has them, on one free port for both.
+  std::vector<SocketAddress> listen;
+
+  Congestion congestion = Congestion::bbr;
+  Duration idle_timeout = 30s;
+  Duration keep_alive = 12s;
+  Duration handshake_timeout = 10s;
+
+  std::size_t max_connections = 20'000;
+  /// Streams that a peer may have open to us at once.
+  std::size_t max_streams = 100;
+
+  /// The thread to live on; null: one of its own.
+  std::shared_ptr<Runtime> runtime;
+};
+
+}  // namespace quicmesh

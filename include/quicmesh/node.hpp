@@ -1,0 +1,144 @@
+// Node: one member of the mesh, with its sockets, connections and protocols.
+//
+// The protocols run on a network thread that no user code ever enters: a program that blocks delays
+// its own coroutines and never an acknowledgement. All methods may be called from any thread.
+//
+// A started node counts as work of its executor: `io_context.run()` goes on until the node is
+// closed or destroyed. The execution context must outlive the node's use, and may be destroyed
+// before the last handle is.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quicmesh/config.hpp"
+#include "quicmesh/connection.hpp"
+#include "quicmesh/event.hpp"
+#include "quicmesh/node_address.hpp"
+#include "quicmesh/stream.hpp"
+#include "quicmesh/task.hpp"
+
+namespace quicmesh {
+
+namespace io {
+class NodeHub;
+}
+
+/// One known path to a peer.
+struct PathStatus {
+  SocketAddress remote;
+  IpAddress local;  // unspecified where the kernel chooses
+  bool current = false;
+  std::optional<Duration> rtt;
+  std::size_t mtu_bytes = 0;  // UDP payload; of the current path only
+};
+
+/// What a closing node still waits for.
+struct FlushWait {
+  NodeId peer;
+  std::size_t unacknowledged_bytes = 0;
+};
+
+/// Figures since the start. Every drop for a bound has its counter.
+struct NodeStatus {
+  std::size_t peers = 0;
+  std::size_t streams = 0;
+  std::uint64_t datagrams_received = 0;  // UDP
+  std::uint64_t datagrams_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t receive_calls = 0;
+  std::uint64_t send_calls = 0;
+  std::uint64_t sends_refused_gso = 0;       // trains that went out one by one
+  std::uint64_t sends_too_large = 0;         // EMSGSIZE: counted as lost
+  std::uint64_t sends_failed = 0;            // unreachable and the like: counted as lost
+  std::uint64_t sends_delayed = 0;           // the socket was full
+  std::uint64_t events_dropped = 0;          // nobody read next_event
+  std::uint64_t streams_refused = 0;         // more waiting than the bounds allow
+  std::uint64_t flow_datagrams_dropped = 0;  // nobody read receive_datagram
+  std::uint64_t handshakes_refused = 0;
+};
+
+class Node : public std::enable_shared_from_this<Node> {
+ public:
+  /// Handlers of one peer that run at once; further streams wait.
+  static constexpr std::size_t handlers_per_peer_max = 256;
+  /// Streams that wait for a handler or for `accept`, for each protocol; the newest is refused.
+  static constexpr std::size_t streams_waiting_max = 1024;
+  /// Events that wait for `next_event`; the oldest goes.
+  static constexpr std::size_t events_max = 1024;
+
+  using StreamHandler = std::function<boost::asio::awaitable<void>(Stream)>;
+  using FlowHandler = std::function<boost::asio::awaitable<void>(Connection)>;
+
+  /// Opens the sockets and joins the network thread. Handlers are spawned on `executor`.
+  /// Fails with the codes of IoErrc for sockets, IdentityErrc for the key file.
+  static Task<std::shared_ptr<Node>> start(Executor executor, Config config);
+
+  /// Ends without waiting: peers are told goodbye, what was not acknowledged is lost. See `close`.
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  [[nodiscard]] const NodeId& id() const;
+  /// As bound, with the ports in use.
+  [[nodiscard]] std::vector<SocketAddress> listen_addresses() const;
+  /// `NODEID@host:port,...`, for others to connect to: unspecified addresses are replaced by those
+  /// of the machine's interfaces.
+  [[nodiscard]] std::string node_address() const;
+
+  /// A proved connection to `peer`, dialled if there is none yet. All its addresses are tried, one
+  /// after another 250 ms apart; names are resolved first. Addresses of a connected peer become
+  /// further paths. Fails with the error of the attempt that got furthest: QuicErrc::wrong_peer,
+  /// handshake_timeout and so on; `last_reason` has the peer's words.
+  /// Safe to cancel; the dial itself goes on.
+  Task<Connection> connect(NodeAddress peer, std::string protocol);
+  /// To a peer that is connected, or being dialled; PathErrc::no_candidates or not_connected
+  /// otherwise.
+  Task<Connection> connect(NodeId peer, std::string protocol);
+
+  /// Spawns `handler` for each stream that a peer opens under `protocol`. The Stream is reset if
+  /// the handler ends without having finished it. Fails with PathErrc::bad_protocol_name or
+  /// IoErrc::already_handled.
+  Result<void> handle(std::string protocol, StreamHandler handler);
+  /// The same for datagram flows.
+  Result<void> handle_datagrams(std::string protocol, FlowHandler handler);
+  /// The next stream under `protocol`: instead of a handler. Streams are taken in from the first
+  /// call on. Safe to cancel.
+  Task<Stream> accept(std::string protocol);
+  /// Streams of `protocol` are refused from now on; those that are open go on.
+  void remove_handler(const std::string& protocol);
+
+  /// The next event. Several readers share the events. Safe to cancel.
+  Task<Event> next_event();
+
+  [[nodiscard]] std::vector<NodeId> peers() const;
+  Task<std::vector<PathStatus>> paths(NodeId peer);
+  /// Moves the connection that we dialled to the path with this remote address, of `paths`. Returns
+  /// when the move has begun; the outcome is an event. QuicErrc::only_dialler_migrates on the other
+  /// side, which may ask for the move by `suggest_path`.
+  Task<void> move_to_path(NodeId peer, SocketAddress remote);
+  Task<void> suggest_path(NodeId peer, SocketAddress remote);
+  /// Why the last connection or dial to `peer` ended, in words; empty if none did.
+  [[nodiscard]] std::string last_reason(NodeId peer) const;
+  Task<NodeStatus> status();
+
+  /// Takes no new work, waits until all that was written is acknowledged, tells the peers goodbye,
+  /// and frees the sockets. Pending operations end with IoErrc::node_closed. Fails with
+  /// IoErrc::flush_timeout if a peer did not take its bytes in time. Cancelled, closing goes on.
+  Task<void> close();
+  /// For whom `close` waits.
+  Task<std::vector<FlushWait>> closing_waits_for();
+
+ private:
+  explicit Node(std::shared_ptr<io::NodeHub> hub);
+
+  std::shared_ptr<io::NodeHub> hub_;  // shared with the network thread and all handles
+};
+
+}  // namespace quicmesh
