@@ -82,14 +82,17 @@ def leftovers(text):
                f"{match.group(0)} without a kind: {match.group(0)}(kind): with kind one of {', '.join(OPEN_END_KINDS)}")
 
 
-def shape(name, text):
+def shape(root, name, text):
     lines = text.split("\n")
     count = len(lines) - (lines[-1] == "")
     if count > FILE_LINES_MAX:
         yield 1, f"file of {count} lines; split it, {FILE_LINES_MAX} is the limit"
     if name.endswith(CPP):
-        if not re.match(r"\s*(//|/\*)", text):
-            yield 1, "begins without a comment that says what the file is (a .cpp too, beside its header)"
+        # foo.cpp and foo_test.cpp beside foo.hpp are told by the header's own first lines.
+        header = re.sub(r"(_test)?\.cpp$", ".hpp", name)
+        told_by_header = header != name and (pathlib.Path(root) / header).exists()
+        if not told_by_header and not re.match(r"\s*(//|/\*)", text):
+            yield 1, "begins without a comment that says what the file is"
         if name.endswith((".hpp", ".h")) and not re.search(r"^#pragma once$", text, re.MULTILINE):
             yield 1, "header without #pragma once"
     elif name.endswith(".py"):
@@ -183,7 +186,7 @@ def check(root):
     complaints = []
     for name in source_tree.files(root, CPP + SCRIPTS):
         text = source_tree.read(root, name)
-        found = list(shape(name, text)) + list(leftovers(text))
+        found = list(shape(root, name, text)) + list(leftovers(text))
         if name.endswith(CPP):
             code = source_tree.code_only(text)
             found += list(text_rules(name, code)) + list(long_functions(code))
