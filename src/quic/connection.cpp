@@ -1,0 +1,282 @@
+#include "quic/connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "quic/connection_callbacks.hpp"
+#include "quic/label_path.hpp"
+#include "quic/quic_errc.hpp"
+
+namespace quicmesh {
+namespace {
+
+// Path MTU discovery: Ethernet with IPv4+PPPoE+tunnel, Wi-Fi through a tunnel, plain Ethernet less
+// a relay header. ngtcp2's own list never reaches its maximum (QUIC-FACTS section 3).
+constexpr std::uint16_t pmtud_probes[] = {1324, 1392, 1436};
+
+}  // namespace
+
+ngtcp2_tstamp to_ngtcp2(Instant instant) {
+  return static_cast<ngtcp2_tstamp>(instant.time_since_epoch().count());
+}
+
+static ngtcp2_duration to_ngtcp2(Duration duration) {
+  return static_cast<ngtcp2_duration>(duration.count());
+}
+
+QuicConnection::QuicConnection(QuicShared& shared, ConnectionHandle handle, TlsRole role)
+    : shared_(shared), handle_(handle), role_(role), memory_(shared.config.budget_unproven) {
+  reference_.get_conn = [](ngtcp2_crypto_conn_ref* reference) {
+    return static_cast<QuicConnection*>(reference->user_data)->conn_;
+  };
+  reference_.user_data = this;
+}
+
+QuicConnection::~QuicConnection() {
+  if (conn_ != nullptr) ngtcp2_conn_del(conn_);
+  if (session_ != nullptr) gnutls_deinit(session_);
+}
+
+void QuicConnection::make_settings(Instant now, ngtcp2_settings& settings,
+                                   ngtcp2_transport_params& params) const {
+  const QuicConfig& config = shared_.config;
+  ngtcp2_settings_default(&settings);
+  settings.initial_ts = to_ngtcp2(now);
+  settings.initial_rtt = to_ngtcp2(config.initial_rtt);
+  settings.cc_algo = config.congestion_control == CongestionControl::bbr ? NGTCP2_CC_ALGO_BBR
+                                                                         : NGTCP2_CC_ALGO_CUBIC;
+  settings.handshake_timeout = to_ngtcp2(config.handshake_timeout);
+  settings.max_tx_udp_payload_size = config.max_udp_payload;
+  settings.ack_thresh = config.ack_threshold;
+  settings.max_window = config.max_connection_window;
+  settings.max_stream_window = config.max_stream_window;
+  settings.pmtud_probes = pmtud_probes;
+  settings.pmtud_probeslen = std::size(pmtud_probes);
+  settings.rand_ctx.native_handle = &shared_.rng;
+
+  ngtcp2_transport_params_default(&params);
+  params.initial_max_stream_data_bidi_local = config.initial_stream_window;
+  params.initial_max_stream_data_bidi_remote = config.initial_stream_window;
+  params.initial_max_stream_data_uni = config.initial_stream_window;
+  params.initial_max_data = config.initial_connection_window;
+  params.initial_max_streams_bidi = config.max_streams_bidi;
+  params.initial_max_streams_uni = config.max_streams_uni;
+  params.max_idle_timeout = to_ngtcp2(config.idle_timeout);
+  // Each migration uses up one id; ngtcp2 keeps at most 8 spare ones.
+  params.active_connection_id_limit = 8;
+  params.max_datagram_frame_size = 65'535;
+}
+
+Result<void> QuicConnection::start_session() {
+  session_ = shared_.tls.new_session(role_, shared_.config.alpn, &reference_);
+  if (session_ == nullptr) return failure(QuicErrc::internal);
+  ngtcp2_conn_set_tls_native_handle(conn_, session_);
+  ngtcp2_conn_set_keep_alive_timeout(conn_, to_ngtcp2(shared_.config.keep_alive));
+  return {};
+}
+
+bool QuicConnection::new_local_id(ngtcp2_cid& id) {
+  constexpr int tries = 8;  // 64 random bits collide about never
+  const auto slot = static_cast<std::uint32_t>(handle_);
+  for (int i = 0; i < tries; ++i) {
+    id.datalen = connection_id_size;
+    shared_.rng.fill(MutableByteView(id.data, id.datalen));
+    const ConnectionId key = connection_id_from(ByteView(id.data, id.datalen));
+    if (!shared_.ids.add(key, slot)) continue;
+    ids_.push_back(key);
+    return true;
+  }
+  return false;
+}
+
+void QuicConnection::forget_id(ByteView id, Instant now) {
+  const ConnectionId key = connection_id_from(id);
+  shared_.ids.retire(key, now);
+  std::erase(ids_, key);
+}
+
+Result<void> QuicConnection::dial(Instant now, PathLabel label, const NodeId& expected) {
+  expected_ = expected;
+  current_label_ = label;
+  ngtcp2_settings settings;
+  ngtcp2_transport_params params;
+  make_settings(now, settings, params);
+  ngtcp2_cid destination{};
+  destination.datalen = 16;
+  shared_.rng.fill(MutableByteView(destination.data, destination.datalen));
+  ngtcp2_cid source{};
+  if (!new_local_id(source)) return failure(QuicErrc::internal);
+  const LabelPath path(label);
+  const int result =
+      ngtcp2_conn_client_new(&conn_, &destination, &source, path.get(), NGTCP2_PROTO_VER_V1,
+                             connection_callbacks(), &settings, &params, memory_.allocator(), this);
+  if (result != 0) return failure(QuicErrc::internal);
+  return start_session();
+}
+
+Result<void> QuicConnection::accept(Instant now, PathLabel label, const ngtcp2_pkt_hd& initial) {
+  current_label_ = label;
+  if (initial.dcid.datalen < connection_id_size) return failure(QuicErrc::protocol_violation);
+  ngtcp2_settings settings;
+  ngtcp2_transport_params params;
+  make_settings(now, settings, params);
+  params.original_dcid = initial.dcid;
+  params.original_dcid_present = 1;
+  ngtcp2_cid source{};
+  if (!new_local_id(source)) return failure(QuicErrc::internal);
+  params.stateless_reset_token_present = 1;
+  ngtcp2_crypto_generate_stateless_reset_token(params.stateless_reset_token,
+                                               shared_.reset_secret.data(),
+                                               shared_.reset_secret.size(), &source);
+  // The dialler uses the id it made up until our first answer arrives.
+  const ConnectionId first = connection_id_from(ByteView(initial.dcid.data, initial.dcid.datalen));
+  if (!shared_.ids.add(first, static_cast<std::uint32_t>(handle_))) {
+    return failure(QuicErrc::protocol_violation);
+  }
+  ids_.push_back(first);
+  const LabelPath path(label);
+  const int result =
+      ngtcp2_conn_server_new(&conn_, &initial.scid, &source, path.get(), initial.version,
+                             connection_callbacks(), &settings, &params, memory_.allocator(), this);
+  if (result != 0) return failure(QuicErrc::internal);
+  return start_session();
+}
+
+void QuicConnection::handle_datagram(Instant now, PathLabel label, Ecn ecn, ByteView datagram) {
+  if (closed_) return;
+  now_ = now;
+  const LabelPath path(label);
+  const ngtcp2_pkt_info info{static_cast<std::uint8_t>(ecn)};
+  const int result = ngtcp2_conn_read_pkt(conn_, path.get(), &info, datagram.data(),
+                                          datagram.size(), to_ngtcp2(now));
+  if (result != 0) return fail(now, result);
+  after_mutation(now);
+}
+
+void QuicConnection::handle_timeout(Instant now) {
+  if (closed_) return;
+  now_ = now;
+  if (now < next_timeout()) return;
+  const int result = ngtcp2_conn_handle_expiry(conn_, to_ngtcp2(now));
+  if (result != 0) return fail(now, result);
+  after_mutation(now);
+}
+
+Instant QuicConnection::next_timeout() const {
+  if (closed_) return never;
+  const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(conn_);
+  if (expiry >= static_cast<ngtcp2_tstamp>(never.time_since_epoch().count())) return never;
+  return Instant(Duration(static_cast<std::int64_t>(expiry)));
+}
+
+void QuicConnection::after_mutation(Instant now) {
+  if (closed_) return;
+  if (memory_.exceeded(uncredited_)) {
+    return close(now, CloseCode::budget_exceeded, "this connection used more memory than allowed");
+  }
+  const PathLabel label = label_of(*ngtcp2_conn_get_path(conn_));
+  if (label != current_label_) {
+    emit(PathSwitched{handle_, current_label_, label});
+    if (migrating_to_ == label) migrating_to_.reset();
+    current_label_ = label;
+  }
+  if (blocked_by_connection_ && ngtcp2_conn_get_max_data_left(conn_) > 0) requeue_blocked();
+}
+
+void QuicConnection::emit(QuicEvent event) {
+  // Nothing a peer sends may be seen before it is proved (QUIC-FACTS Q1).
+  if (confirmed_) {
+    shared_.events.push_back(std::move(event));
+  } else {
+    held_events_.push_back(std::move(event));
+  }
+}
+
+int QuicConnection::judge_peer() {
+  const Result<NodeId> peer = peer_node_id(session_);
+  if (!peer) {
+    judgement_ = peer.error();
+  } else if (expected_ && *expected_ != *peer) {
+    judgement_ = QuicErrc::wrong_peer;
+  } else {
+    peer_ = *peer;
+    return 0;
+  }
+  return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+int QuicConnection::on_handshake_completed() {
+  // Judged again from what the session proves: a verify callback that never ran must not pass.
+  if (judge_peer() != 0) return NGTCP2_ERR_CALLBACK_FAILURE;
+  completed_ = true;
+  if (role_ == TlsRole::acceptor) on_confirmed();
+  return 0;
+}
+
+void QuicConnection::on_confirmed() {
+  if (confirmed_) return;
+  confirmed_ = true;
+  shared_.events.push_back(ConnectionConfirmed{handle_, *peer_});
+  for (QuicEvent& event : held_events_)
+    shared_.events.push_back(std::move(event));
+  held_events_ = {};
+}
+
+Result<void> QuicConnection::migrate(Instant now, PathLabel label, bool immediately) {
+  if (role_ != TlsRole::dialler) return failure(QuicErrc::only_dialler_migrates);
+  if (closed_) return failure(QuicErrc::unknown_connection);
+  if (!confirmed_) return failure(QuicErrc::migration_not_possible_yet);
+  now_ = now;
+  const LabelPath path(label);
+  const int result =
+      immediately ? ngtcp2_conn_initiate_immediate_migration(conn_, path.get(), to_ngtcp2(now))
+                  : ngtcp2_conn_initiate_migration(conn_, path.get(), to_ngtcp2(now));
+  // NGTCP2_ERR_CONN_ID_BLOCKED: no spare id of the peer's yet; also a handshake not confirmed.
+  if (result != 0) return failure(QuicErrc::migration_not_possible_yet);
+  migrating_to_ = label;
+  after_mutation(now);
+  return {};
+}
+
+Result<void> QuicConnection::update_key(Instant now) {
+  if (closed_) return failure(QuicErrc::unknown_connection);
+  if (key_updated_ && packets_since_key_update_ < QuicConfig::key_update_packets_min) {
+    return failure(QuicErrc::key_update_not_possible_yet);
+  }
+  if (ngtcp2_conn_initiate_key_update(conn_, to_ngtcp2(now)) != 0) {
+    return failure(QuicErrc::key_update_not_possible_yet);
+  }
+  packets_since_key_update_ = 0;
+  key_updated_ = true;
+  ++shared_.counters.key_updates;
+  return {};
+}
+
+Result<void> QuicConnection::export_secret(std::string_view label, MutableByteView out) const {
+  if (!completed_) return failure(QuicErrc::migration_not_possible_yet);
+  return export_keying_material(session_, label, out);
+}
+
+QuicPathInfo QuicConnection::path_info() const {
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(conn_, &info);
+  QuicPathInfo out;
+  out.smoothed_rtt = Duration(static_cast<std::int64_t>(info.smoothed_rtt));
+  out.latest_rtt = Duration(static_cast<std::int64_t>(info.latest_rtt));
+  out.probe_timeout = Duration(static_cast<std::int64_t>(ngtcp2_conn_get_pto(conn_)));
+  out.congestion_window_bytes = info.cwnd;
+  out.bytes_in_flight = info.bytes_in_flight;
+  out.max_payload_bytes = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_);
+  return out;
+}
+
+std::size_t QuicConnection::memory_used() const {
+  return memory_.used() + uncredited_;
+}
+
+Bytes QuicConnection::take_last_words() {
+  return std::exchange(last_words_, {});
+}
+
+}  // namespace quicmesh
