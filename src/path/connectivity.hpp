@@ -1,0 +1,201 @@
+// Connectivity: the connections of one node to its peers, over whatever real paths there are.
+//
+// A DatagramCore. It composes QUIC (which knows labels only) with a path table, a prober and a
+// death watch for each connection, and keeps at most one connection in use for each peer:
+//
+// - Dialling: candidates are tried 250 ms apart (RFC 8305 s5); the first confirmed one wins.
+// - Simultaneous dials: of two confirmed connections that one is used whose dialler has the lower
+//   NodeId; of two by the same dialler, the newer (the peer restarted). The other one retires: no
+//   new streams, closed by the winner's dialler when both sides have said so and its streams are
+//   over. So nothing that was in progress on the loser is lost.
+// - Planned migration: by the dialler (`move`), or asked for by the acceptor (`suggest`), whose
+// hint
+//   goes on the control stream and as an authenticated frame beside QUIC.
+// - Rescue: whoever waits in silence (path_watch.hpp) probes all other paths; the dialler migrates
+//   at once to the fastest that answers, the acceptor sends hints over it until it is followed.
+// - Streams: the first bytes name the protocol (stream_header.hpp); unnamed ones never surface.
+//
+// Timers: one deadline for each link (watch, probes, hints), one for each peer being dialled.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/core.hpp"
+#include "base/rng.hpp"
+#include "base/timer_heap.hpp"
+#include "path/control_message.hpp"
+#include "path/link.hpp"
+#include "path/path_event.hpp"
+#include "quic/endpoint.hpp"
+#include "quic/quic_errc.hpp"
+
+namespace quicmesh {
+
+struct ConnectivityCounters {
+  std::uint64_t frames_refused = 0;       // unknown tag, wrong MAC, malformed
+  std::uint64_t datagrams_unknown = 0;    // neither QUIC nor a frame of ours
+  std::uint64_t arrivals_unexpected = 0;  // a known connection on a path we never chose
+  std::uint64_t answers_dropped = 0;      // the queue of small answers was full
+  std::uint64_t flow_datagrams_dropped = 0;
+  std::uint64_t streams_unnamed = 0;  // reset for a malformed header
+};
+
+/// One row of `paths NODE`.
+struct PathReport {
+  NetworkPath path;
+  bool current = false;
+  std::optional<Duration> rtt;
+  std::size_t mtu_bytes = 0;  // UDP payload; of the current path only
+};
+
+class Connectivity {
+ public:
+  static constexpr Duration attempt_delay = 250ms;  // RFC 8305 s5
+  static constexpr std::size_t candidates_max = 16;
+  static constexpr std::size_t links_per_peer_max = 8;  // dial attempts included
+
+  /// `identity` and `rng` outlive the object.
+  static Result<std::unique_ptr<Connectivity>> create(QuicConfig config, const Keypair& identity,
+                                                      SecureRng& secure_rng, Rng rng);
+  /// For tests of hostile peers: `quic` was made with other TLS options.
+  Connectivity(std::unique_ptr<QuicEndpoint> quic, NodeId self, SecureRng& secure_rng, Rng rng);
+  ~Connectivity();
+  Connectivity(const Connectivity&) = delete;
+  Connectivity& operator=(const Connectivity&) = delete;
+
+  void handle_datagram(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
+  void handle_timeout(Instant now);
+  std::optional<Transmit> poll_transmit(Instant now, MutableByteView buffer);
+  std::optional<PathEvent> poll_event();
+  [[nodiscard]] Instant poll_timeout() const;
+
+  /// Starts dialling; PeerConnected or PeerUnreachable follows. With a connection in place, or
+  /// being dialled, the candidates become further paths and PathErrc::already_connected tells so.
+  Result<void> connect(Instant now, const NodeId& peer, std::span<const NetworkPath> candidates);
+  [[nodiscard]] bool connected(const NodeId& peer) const;
+  void disconnect(Instant now, const NodeId& peer, CloseCode code, std::string_view reason);
+  void disconnect_all(Instant now, CloseCode code, std::string_view reason);
+  [[nodiscard]] std::vector<NodeId> peers() const;  // in order of id
+
+  /// Opens a stream and writes its header.
+  Result<StreamKey> open_stream(Instant now, const NodeId& peer, const StreamHeader& header,
+                                bool bidirectional);
+  Result<void> write(const StreamKey& stream, Bytes& data, bool end);
+  /// Gives the peer leave to send `bytes` more; for PeerStreamData that was consumed.
+  void credit(const StreamKey& stream, std::size_t bytes);
+  Result<void> reset_stream(const StreamKey& stream, CloseCode code);
+  Result<void> stop_stream(const StreamKey& stream, CloseCode code);
+  /// `flow` is an open stream of kind datagram_flow, ours or the peer's.
+  Result<void> send_datagram(const StreamKey& flow, ByteView data);
+  [[nodiscard]] std::size_t max_datagram_size(const NodeId& peer) const;
+
+  /// The dialler moves to `path`, validated first. Fails with path_does_not_answer before a probe
+  /// on it was answered, with only_dialler_migrates on the accepting side (see `suggest`).
+  Result<void> move(Instant now, const NodeId& peer, const NetworkPath& path);
+  /// The acceptor asks the dialler to move to `path`, on which the dialler has sent probes.
+  Result<void> suggest(Instant now, const NodeId& peer, const NetworkPath& path);
+  Result<void> update_key(Instant now, const NodeId& peer);
+
+  [[nodiscard]] std::vector<PathReport> paths(const NodeId& peer) const;
+  [[nodiscard]] std::optional<NetworkPath> current_path(const NodeId& peer) const;
+  [[nodiscard]] QuicPathInfo path_info(const NodeId& peer) const;
+  [[nodiscard]] std::size_t unacknowledged_bytes(const NodeId& peer) const;
+  [[nodiscard]] const ConnectivityCounters& counters() const { return counters_; }
+  [[nodiscard]] const QuicEndpoint& quic() const { return *quic_; }
+
+ private:
+  struct Dial {
+    std::vector<NetworkPath> candidates;
+    std::size_t next = 0;  // index of the candidate to try next
+    Instant due{};
+    std::error_code error;  // of the attempt that got furthest
+    std::string reason;
+  };
+  struct Peer {
+    std::vector<ConnectionHandle> links;  // attempts and confirmed ones, oldest first
+    std::optional<ConnectionHandle> active;
+    std::optional<Dial> dial;
+  };
+  struct SmallAnswer {
+    NetworkPath path;
+    Bytes bytes;
+  };
+
+  // Dispatch.
+  void handle_quic(Instant now, const NetworkPath& path, Ecn ecn, ByteView datagram);
+  void handle_frame(Instant now, const NetworkPath& path, ByteView datagram);
+  void pump(Instant now);  // takes all events out of QUIC
+  void handle_event(Instant now, QuicEvent& event);
+  void send_small(const NetworkPath& path, ByteView bytes);
+
+  // Links.
+  Link& add_link(ConnectionHandle handle);
+  [[nodiscard]] Link* find_link(ConnectionHandle handle) const;
+  [[nodiscard]] Link* active_link(const NodeId& peer) const;
+  void on_confirmed(Instant now, Link& link, const NodeId& peer);
+  void on_closed(Instant now, ConnectionClosed& closed);
+  void remove_link(Link& link);
+
+  // Dialling and simultaneous dials (connectivity_dial.cpp).
+  void try_next_candidate(Instant now, const NodeId& id, Peer& peer);
+  void on_attempt_failed(Instant now, const NodeId& id, const ConnectionClosed& closed);
+  void cancel_other_attempts(Instant now, Peer& peer, const Link& winner);
+  void choose_link(Instant now, const NodeId& id, Peer& peer);
+  [[nodiscard]] bool preferred(const Link& a, const Link& b) const;
+  void retire(Instant now, Link& link);
+  void advance_retirement(Instant now, Link& link);
+
+  // Paths (connectivity_paths.cpp).
+  void on_path_switched(Instant now, Link& link, const PathSwitched& event);
+  void watch_link(Instant now, Link& link);
+  void leave_silent_path(Instant now, Link& link);
+  void probe_rebound_acceptor(Instant now, Link& link, const NetworkPath& path);
+  void on_rebound_answer(Instant now, Link& link, const NetworkPath& path, std::uint64_t nonce);
+  void start_hint(Instant now, Link& link, const NetworkPath& path);
+  void follow_hint(Instant now, Link& link, const NetworkPath& path);
+  bool migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately);
+  void send_probes(Instant now, Link& link);
+  void send_frame(Link& link, const NetworkPath& path, ProbeFrameType type, std::uint64_t nonce,
+                  std::uint16_t epoch);
+  void arm(Instant now, Link& link);
+  [[nodiscard]] NetworkPath current_path_of(const Link& link) const;
+
+  // Streams (connectivity_streams.cpp).
+  void on_stream_readable(Instant now, Link& link, StreamId stream);
+  void on_stream_over(Instant now, Link& link, StreamId stream);
+  bool name_stream(Link& link, StreamId stream, Bytes& data, bool end);
+  void read_control(Instant now, Link& link, StreamId stream, ByteView data);
+  void send_control(Link& link, const ControlMessage& message);
+  void on_datagram(Link& link, ByteView data);
+
+  std::unique_ptr<QuicEndpoint> quic_;
+  NodeId self_;
+  SecureRng& secure_rng_;
+  Rng rng_;
+
+  std::vector<std::unique_ptr<Link>> links_;  // by slot of the handle
+  std::unordered_map<NodeId, Peer> peers_;
+  boost::unordered_flat_map<LinkTag, ConnectionHandle> tags_;
+  boost::unordered_flat_map<SocketAddress, std::uint32_t, std::hash<SocketAddress>>
+      remotes_;  // live links by remote
+  TimerHeap link_timers_;
+  std::deque<SmallAnswer> small_answers_;
+  std::deque<PathEvent> events_;
+  std::set<NodeId> dialling_;  // peers with a Dial, in order
+  ConnectivityCounters counters_;
+
+  static constexpr std::size_t small_answers_max = 1024;  // newest refused
+};
+
+static_assert(DatagramCore<Connectivity>);
+
+}  // namespace quicmesh

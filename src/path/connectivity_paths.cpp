@@ -1,0 +1,280 @@
+// Moving a connection: probes, planned migration, and rescue from a path that fell silent.
+#include <algorithm>
+#include <utility>
+
+#include "path/connectivity.hpp"
+#include "path/path_errc.hpp"
+
+namespace quicmesh {
+namespace {
+
+constexpr unsigned hints_max = 20;
+
+}  // namespace
+
+NetworkPath Connectivity::current_path_of(const Link& link) const {
+  const PathLabel label = quic_->current_label(link.handle);
+  if (const PathTable::Entry* entry = link.table.find(label)) return entry->path;
+  return link.table.entries().empty() ? NetworkPath{} : link.table.entries().front().path;
+}
+
+void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView datagram) {
+  const auto tag = probe_frame_tag(datagram);
+  const auto owner = tag ? tags_.find(*tag) : tags_.end();
+  Link* link = owner == tags_.end() ? nullptr : find_link(owner->second);
+  const auto frame = link == nullptr ? std::nullopt : decode_probe_frame(datagram, link->probe_key);
+  if (!frame) {
+    ++counters_.frames_refused;
+    return;
+  }
+  const bool in_flight = quic_->path_info(link->handle).bytes_in_flight > 0;
+  const bool on_current = link->prober.find(path) != nullptr &&
+                          link->prober.find(path) == link->prober.find(current_path_of(*link));
+  switch (frame->type) {
+    case ProbeFrameType::request:
+      if (!link->dialler) {
+        link->prober.add(now, path);
+        link->table.note_epoch(path, frame->epoch);
+      }
+      link->prober.heard(now, path, frame->nonce);
+      send_frame(*link, path, ProbeFrameType::response, frame->nonce, frame->epoch);
+      break;
+    case ProbeFrameType::response:
+      if (link->prober.handle_response(now, path, frame->nonce) == nullptr) {
+        on_rebound_answer(now, *link, path, frame->nonce);
+      } else if (on_current) {
+        link->watch.probe_answered(now, in_flight);
+      }
+      break;
+    case ProbeFrameType::hint:
+      if (link->dialler) follow_hint(now, *link, path);
+      break;
+  }
+  watch_link(now, *link);
+  arm(now, *link);
+}
+
+void Connectivity::send_frame(Link& link, const NetworkPath& path, ProbeFrameType type,
+                              std::uint64_t nonce, std::uint16_t epoch) {
+  send_small(path, encode_probe_frame({type, link.tag_there, nonce, epoch}, link.probe_key));
+}
+
+void Connectivity::send_probes(Instant now, Link& link) {
+  while (true) {
+    const std::uint64_t nonce = secure_rng_.next_u64() | 1;  // 0 means none
+    const PathProber::Target* target = link.prober.next_due(now, nonce);
+    if (target == nullptr) return;
+    const PathTable::Entry* entry = link.table.find(target->path);
+    const bool current = entry != nullptr && entry->path == current_path_of(link);
+    std::uint16_t epoch = entry == nullptr ? 0 : entry->epoch;
+    if (!current) ++epoch;  // what it will be when the dialler comes to it
+    send_frame(link, target->path, ProbeFrameType::request, nonce, epoch);
+  }
+}
+
+void Connectivity::watch_link(Instant now, Link& link) {
+  if (!link.confirmed) return;
+  if (link.prober.has_alternatives()) {
+    const Duration pto = quic_->path_info(link.handle).probe_timeout;
+    switch (link.watch.verdict(now, pto)) {
+      case PathWatch::Verdict::fine:
+        link.prober.relax();
+        break;
+      case PathWatch::Verdict::suspicious:
+        link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
+        break;
+      case PathWatch::Verdict::dead:
+        link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
+        leave_silent_path(now, link);
+        break;
+    }
+  }
+  if (link.hint && link.hint->due <= now) {
+    Link::Hint& hint = *link.hint;
+    if (++hint.sent > hints_max) {
+      link.hint.reset();
+    } else {
+      send_frame(link, hint.path, ProbeFrameType::hint, hint.nonce, 0);
+      hint.due = now + 50ms * std::min(hint.sent, 10u);
+    }
+  }
+  send_probes(now, link);
+}
+
+void Connectivity::leave_silent_path(Instant now, Link& link) {
+  const Duration silence = link.watch.silence(now);
+  const PathProber::Target* best = link.prober.best_since(now - silence);
+  if (best == nullptr) return;  // nothing answers: stay, and go on probing
+  if (!link.silent_since) link.silent_since = now - silence;
+  if (link.dialler) {
+    migrate_link(now, link, best->path, true);
+  } else if (!link.hint) {
+    start_hint(now, link, best->path);
+  }
+}
+
+void Connectivity::start_hint(Instant now, Link& link, const NetworkPath& path) {
+  link.hint = Link::Hint{path, secure_rng_.next_u64() | 1, 0, now};
+}
+
+void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path) {
+  const PathProber::Target* target = link.prober.find(path);
+  if (target == nullptr) return;  // the dialler goes only where it has itself been
+  const PathTable::Entry* entry = link.table.find(path);
+  if (entry != nullptr && entry->label == quic_->current_label(link.handle)) return;
+  if (link.moving_to == path) return;
+  const Duration pto = quic_->path_info(link.handle).probe_timeout;
+  const bool silent = link.watch.verdict(now, pto) != PathWatch::Verdict::fine;
+  if (silent && !link.silent_since) link.silent_since = now - link.watch.silence(now);
+  migrate_link(now, link, target->path, silent);
+}
+
+bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path,
+                                bool immediately) {
+  const PathTable::Entry entry = link.table.renew(now, path);
+  if (!quic_->migrate(now, link.handle, entry.label, immediately)) return false;
+  link.moving_to = path;
+  pump(now);
+  return true;
+}
+
+void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched& event) {
+  const PathTable::Entry* from = link.table.find(event.from);
+  const PathTable::Entry* to = link.table.find(event.to);
+  if (to == nullptr) return;
+  const NetworkPath from_path = from == nullptr ? NetworkPath{} : from->path;
+  const NetworkPath to_path = to->path;
+  link.table.set_current(event.to);
+  link.prober.add(now, to_path);
+  link.prober.set_current(to_path);
+  link.prober.relax();
+  link.moving_to.reset();
+  link.hint.reset();
+  link.watch.switched(now, quic_->path_info(link.handle).bytes_in_flight > 0);
+  const auto old_remote = remotes_.find(from_path.remote);
+  if (old_remote != remotes_.end() && --old_remote->second == 0) remotes_.erase(old_remote);
+  ++remotes_[to_path.remote];
+
+  Duration stall{};
+  if (link.silent_since) stall = now - *link.silent_since;
+  link.silent_since.reset();
+  const PathProber::Target* target = link.prober.find(to_path);
+  const Duration rtt = target != nullptr && target->rtt ? *target->rtt : Duration::zero();
+  if (quic_->alive(link.handle) && link.peer) {
+    events_.push_back(PeerPathChanged{*link.peer, from_path, to_path, rtt, stall});
+  }
+  arm(now, link);
+}
+
+// The acceptor's NAT has rebound (QUIC-FACTS Q3): its packets come from another port, which QUIC on
+// the dialling side ignores for ever. The same IP may prove itself by answering a probe; one small
+// probe for a packet that came, so never more bytes out than in.
+void Connectivity::probe_rebound_acceptor(Instant now, Link& link, const NetworkPath& path) {
+  const NetworkPath current = current_path_of(link);
+  if (!link.confirmed || path.socket != current.socket || path.remote.ip != current.remote.ip) {
+    return;
+  }
+  if (link.rebound && link.rebound->path == path && now - link.rebound->asked_at < 100ms) return;
+  link.rebound = Link::Rebound{path, secure_rng_.next_u64() | 1, now};
+  send_frame(link, path, ProbeFrameType::request, link.rebound->nonce, 0);
+}
+
+void Connectivity::on_rebound_answer(Instant now, Link& link, const NetworkPath& path,
+                                     std::uint64_t nonce) {
+  if (!link.rebound || link.rebound->path != path || link.rebound->nonce != nonce) return;
+  link.rebound.reset();
+  const NetworkPath old = current_path_of(link);
+  link.table.repoint(old, path);
+  link.prober.remove(old);
+  link.prober.add(now, path);
+  link.prober.set_current(path);
+  const auto old_remote = remotes_.find(old.remote);
+  if (old_remote != remotes_.end() && --old_remote->second == 0) remotes_.erase(old_remote);
+  ++remotes_[path.remote];
+  events_.push_back(PeerPathChanged{*link.peer, old, path, {}, {}});
+}
+
+void Connectivity::arm(Instant now, Link& link) {
+  Instant deadline = link.prober.deadline();
+  if (link.prober.has_alternatives()) {
+    const Duration pto = quic_->path_info(link.handle).probe_timeout;
+    Instant watch = link.watch.deadline(now, pto);
+    // Dead, and nothing answered yet: the probes' own deadlines drive the search on.
+    if (watch <= now) watch = never;
+    deadline = std::min(deadline, watch);
+  }
+  if (link.hint) deadline = std::min(deadline, link.hint->due);
+  if (!link.confirmed) deadline = never;
+  // An armed deadline that is too early does no harm; moving it for each packet would cost.
+  if (deadline >= link.armed) return;
+  link.armed = deadline;
+  link_timers_.set(static_cast<std::uint32_t>(std::to_underlying(link.handle)), deadline);
+}
+
+Result<void> Connectivity::move(Instant now, const NodeId& peer, const NetworkPath& path) {
+  Link* link = active_link(peer);
+  if (link == nullptr) return failure(PathErrc::not_connected);
+  if (!link->dialler) return failure(QuicErrc::only_dialler_migrates);
+  const PathProber::Target* target = link->prober.find(path);
+  if (target == nullptr) return failure(PathErrc::unknown_path);
+  if (!target->rtt) return failure(PathErrc::path_does_not_answer);
+  if (!migrate_link(now, *link, target->path, false)) {
+    return failure(QuicErrc::migration_not_possible_yet);
+  }
+  return {};
+}
+
+Result<void> Connectivity::suggest(Instant now, const NodeId& peer, const NetworkPath& path) {
+  Link* link = active_link(peer);
+  if (link == nullptr) return failure(PathErrc::not_connected);
+  const PathProber::Target* target = link->prober.find(path);
+  if (target == nullptr) return failure(PathErrc::unknown_path);
+  start_hint(now, *link, target->path);
+  if (target->far_nonce != 0) send_control(*link, {ControlType::hint, target->far_nonce});
+  watch_link(now, *link);
+  arm(now, *link);
+  return {};
+}
+
+Result<void> Connectivity::update_key(Instant now, const NodeId& peer) {
+  Link* link = active_link(peer);
+  if (link == nullptr) return failure(PathErrc::not_connected);
+  return quic_->update_key(now, link->handle);
+}
+
+std::vector<PathReport> Connectivity::paths(const NodeId& peer) const {
+  std::vector<PathReport> out;
+  const Link* link = active_link(peer);
+  if (link == nullptr) return out;
+  const NetworkPath current = current_path_of(*link);
+  const QuicPathInfo info = quic_->path_info(link->handle);
+  out.push_back({current, true, info.smoothed_rtt, info.max_payload_bytes});
+  for (const PathProber::Target& target : link->prober.targets()) {
+    if (link->prober.find(current) == &target) continue;
+    out.push_back({target.path, false, target.rtt, 0});
+  }
+  return out;
+}
+
+std::optional<NetworkPath> Connectivity::current_path(const NodeId& peer) const {
+  const Link* link = active_link(peer);
+  if (link == nullptr) return std::nullopt;
+  return current_path_of(*link);
+}
+
+QuicPathInfo Connectivity::path_info(const NodeId& peer) const {
+  const Link* link = active_link(peer);
+  return link == nullptr ? QuicPathInfo{} : quic_->path_info(link->handle);
+}
+
+std::size_t Connectivity::unacknowledged_bytes(const NodeId& peer) const {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return 0;
+  std::size_t total = 0;
+  for (const ConnectionHandle handle : found->second.links) {
+    total += quic_->unacknowledged_bytes(handle);
+  }
+  return total;
+}
+
+}  // namespace quicmesh

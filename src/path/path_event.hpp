@@ -1,0 +1,123 @@
+// What the connection manager reports. Streams are named by the link they live on and their id.
+#pragma once
+
+#include <string>
+#include <system_error>
+#include <variant>
+
+#include "base/network_path.hpp"
+#include "path/stream_header.hpp"
+#include "quic/quic_event.hpp"
+#include "quicmesh/node_id.hpp"
+
+namespace quicmesh {
+
+/// A stream of some connection: unique among all streams of the node.
+struct StreamKey {
+  ConnectionHandle connection{};
+  StreamId stream{};
+
+  auto operator<=>(const StreamKey&) const = default;
+};
+
+/// A first connection to `peer` stands; both sides are proved.
+struct PeerConnected {
+  NodeId peer;
+  NetworkPath path;
+  bool dialled_by_us = false;
+};
+
+/// The last connection to `peer` is gone.
+struct PeerDisconnected {
+  NodeId peer;
+  std::error_code error;
+  std::string reason;
+};
+
+/// No connection came about: the error of the attempt that got furthest.
+struct PeerUnreachable {
+  NodeId peer;
+  std::error_code error;
+  std::string reason;
+};
+
+/// An incoming handshake failed: somebody with a wrong certificate, version or protocol.
+struct HandshakeRefused {
+  NetworkPath path;
+  std::error_code error;
+  std::string reason;
+};
+
+/// The connection to `peer` moved. `stall` is how long nothing was heard, zero for a planned move.
+struct PeerPathChanged {
+  NodeId peer;
+  NetworkPath from;
+  NetworkPath to;
+  Duration rtt{};
+  Duration stall{};
+};
+
+/// After a planned move that did not come about.
+struct PeerPathRefused {
+  NodeId peer;
+  NetworkPath path;
+};
+
+struct PeerStreamOpened {
+  NodeId peer;
+  StreamKey stream;
+  StreamHeader header;
+  bool bidirectional = false;
+};
+
+/// The next bytes, in order. They count against the peer's flow control until `credit`ed.
+struct PeerStreamData {
+  StreamKey stream;
+  Bytes data;
+  bool end = false;  // nothing follows
+};
+
+struct PeerStreamWritable {
+  StreamKey stream;
+};
+
+struct PeerStreamReset {
+  StreamKey stream;
+  std::uint64_t code = 0;
+};
+
+/// The peer wants no more of what we write; noticed at a write.
+struct PeerStreamStopped {
+  StreamKey stream;
+};
+
+/// Both directions are over, everything was acknowledged and credited; the key is gone.
+struct PeerStreamFinished {
+  StreamKey stream;
+};
+
+/// The connection beneath the stream ended.
+struct PeerStreamLost {
+  StreamKey stream;
+  std::error_code error;
+};
+
+/// More streams may be opened to `peer` after a stream_limit.
+struct PeerStreamsAvailable {
+  NodeId peer;
+};
+
+/// `flow` is the stream that names the flow's protocol (StreamKind::datagram_flow).
+struct PeerDatagram {
+  NodeId peer;
+  StreamKey flow;
+  Bytes data;
+};
+
+using PathEvent =
+    std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
+                 PeerPathChanged, PeerPathRefused, PeerStreamOpened, PeerStreamData,
+                 PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
+                 PeerStreamLost, PeerStreamsAvailable, PeerDatagram>;
+
+}  // namespace quicmesh

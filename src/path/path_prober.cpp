@@ -1,0 +1,142 @@
+#include "path/path_prober.hpp"
+
+#include <algorithm>
+
+namespace quicmesh {
+namespace {
+
+// A source address that was left to the kernel matches whichever it took.
+bool same_path(const NetworkPath& a, const NetworkPath& b) {
+  return a.socket == b.socket && a.remote == b.remote &&
+         (a.local == b.local || a.local.is_unspecified() || b.local.is_unspecified());
+}
+
+const PathProber::Sent* find_sent(const PathProber::Target& target, std::uint64_t nonce) {
+  if (nonce == 0) return nullptr;
+  const auto found = std::ranges::find(target.recent, nonce, &PathProber::Sent::nonce);
+  return found == target.recent.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+PathProber::Target* PathProber::match(const NetworkPath& path) {
+  const auto found = std::ranges::find_if(
+      targets_, [&](const Target& target) { return same_path(target.path, path); });
+  return found == targets_.end() ? nullptr : &*found;
+}
+
+const PathProber::Target* PathProber::find(const NetworkPath& path) const {
+  return const_cast<PathProber*>(this)->match(path);
+}
+
+const PathProber::Target* PathProber::find_by_nonce(std::uint64_t nonce) const {
+  const auto found = std::ranges::find_if(
+      targets_, [&](const Target& target) { return find_sent(target, nonce) != nullptr; });
+  return found == targets_.end() ? nullptr : &*found;
+}
+
+bool PathProber::is_current(const Target& target) const {
+  return same_path(target.path, current_);
+}
+
+bool PathProber::add(Instant now, const NetworkPath& path) {
+  if (match(path) != nullptr) return false;
+  if (targets_.size() >= targets_max) {
+    const auto silent = std::ranges::find_if(targets_, [&](const Target& target) {
+      return target.heard_at == Instant{} && !is_current(target);
+    });
+    if (silent == targets_.end()) return false;
+    targets_.erase(silent);
+  }
+  Target target;
+  target.path = path;
+  target.due = now;
+  targets_.push_back(target);
+  return true;
+}
+
+void PathProber::remove(const NetworkPath& path) {
+  std::erase_if(targets_, [&](const Target& target) { return same_path(target.path, path); });
+}
+
+void PathProber::schedule(Instant now, Target& target) {
+  Duration wait = warm_interval;
+  if (hurry_interval_ > Duration::zero() && target.unanswered < tries_max) {
+    wait = hurry_interval_;
+  } else if (target.unanswered >= tries_max) {
+    wait = retry_slow;
+  } else if (target.unanswered > 0) {
+    wait = std::min<Duration>(retry_first * (1 << (target.unanswered - 1)), retry_slow);
+  }
+  target.due = now + rng_.between(wait * 4 / 5, wait * 6 / 5);
+}
+
+const PathProber::Target* PathProber::next_due(Instant now, std::uint64_t nonce) {
+  for (Target& target : targets_) {
+    if (target.due > now) continue;
+    if (is_current(target) && hurry_interval_ == Duration::zero()) {
+      target.due = now + warm_interval;
+      continue;
+    }
+    ++target.unanswered;
+    target.recent[target.sent_count++ % target.recent.size()] = {nonce, now};
+    schedule(now, target);
+    return &target;
+  }
+  return nullptr;
+}
+
+const PathProber::Target* PathProber::handle_response(Instant now, const NetworkPath& from,
+                                                      std::uint64_t nonce) {
+  Target* target = match(from);
+  const Sent* sent = target == nullptr ? nullptr : find_sent(*target, nonce);
+  if (sent == nullptr) return nullptr;
+  target->rtt = now - sent->at;
+  target->heard_at = now;
+  target->unanswered = 0;
+  target->path.local = from.local;
+  schedule(now, *target);
+  return target;
+}
+
+void PathProber::heard(Instant now, const NetworkPath& path, std::uint64_t nonce) {
+  Target* target = match(path);
+  if (target == nullptr) return;
+  target->heard_at = now;
+  target->far_nonce = nonce;
+}
+
+void PathProber::hurry(Instant now, Duration interval) {
+  const bool first = hurry_interval_ == Duration::zero();
+  hurry_interval_ = interval;
+  if (!first) return;
+  for (Target& target : targets_) {
+    target.unanswered = std::min(target.unanswered, tries_max - 3);
+    target.due = now;
+  }
+}
+
+const PathProber::Target* PathProber::best_since(Instant since) const {
+  const Target* best = nullptr;
+  for (const Target& target : targets_) {
+    if (is_current(target) || !target.rtt || target.unanswered > 0) continue;
+    if (target.heard_at < since) continue;
+    if (best == nullptr || *target.rtt < *best->rtt) best = &target;
+  }
+  return best;
+}
+
+bool PathProber::has_alternatives() const {
+  return std::ranges::any_of(targets_, [&](const Target& t) { return !is_current(t); });
+}
+
+Instant PathProber::deadline() const {
+  Instant earliest = never;
+  for (const Target& target : targets_) {
+    if (is_current(target) && hurry_interval_ == Duration::zero()) continue;
+    earliest = std::min(earliest, target.due);
+  }
+  return earliest;
+}
+
+}  // namespace quicmesh

@@ -1,0 +1,87 @@
+// Knows the paths of one connection from the outside: which exist, which answer, how fast.
+//
+// Probes are single small frames beside QUIC (probe_frame.hpp). Paths not in use are kept warm: one
+// probe every 5 s (+- 20 %) to those that answer. A path that does not answer is asked after 0.2,
+// 0.4, 0.8 ... s, at most 10 times in a row, then once a minute: an address that never answers must
+// not be flooded because somebody named it (THREATS TQ10). `hurry` probes everything at once, for a
+// connection whose own path has fallen silent.
+//
+// At most 8 targets; a new one beyond that takes the place of one that never answered, or is
+// refused.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/network_path.hpp"
+#include "base/rng.hpp"
+#include "quicmesh/time.hpp"
+
+namespace quicmesh {
+
+class PathProber {
+ public:
+  static constexpr std::size_t targets_max = 8;
+  static constexpr Duration warm_interval = 5s;
+  static constexpr Duration retry_first = 200ms;
+  static constexpr unsigned tries_max = 10;
+  static constexpr Duration retry_slow = 60s;
+
+  struct Sent {
+    std::uint64_t nonce = 0;
+    Instant at{};
+  };
+
+  struct Target {
+    NetworkPath path;
+    std::array<Sent, 4> recent{};  // the last probes: in a hurry the next leaves before an answer
+    unsigned sent_count = 0;
+    Instant heard_at{};           // of the last frame from the far end; origin if none
+    std::optional<Duration> rtt;  // of the last answer
+    unsigned unanswered = 0;
+    std::uint64_t far_nonce = 0;  // of the far end's last probe: by it we name the path to it
+    Instant due{};
+  };
+
+  explicit PathProber(Rng rng) : rng_(rng) {}
+
+  /// False if it is known already or there is no room.
+  bool add(Instant now, const NetworkPath& path);
+  void remove(const NetworkPath& path);
+  /// The path in use is probed only in a hurry.
+  void set_current(const NetworkPath& path) { current_ = path; }
+
+  /// A target whose probe is due, with `nonce` (not 0) noted as its last.
+  const Target* next_due(Instant now, std::uint64_t nonce);
+  /// An answer came: which path it speaks for, if the nonce is one of ours.
+  const Target* handle_response(Instant now, const NetworkPath& from, std::uint64_t nonce);
+  /// The far end sent the probe `nonce` on `path`.
+  void heard(Instant now, const NetworkPath& path, std::uint64_t nonce);
+
+  /// Every target is due at once, and again after `interval` until it answers.
+  void hurry(Instant now, Duration interval);
+  void relax() { hurry_interval_ = Duration::zero(); }
+
+  /// The fastest path but the current one that answered a probe sent at or after `since`.
+  [[nodiscard]] const Target* best_since(Instant since) const;
+  [[nodiscard]] const Target* find(const NetworkPath& path) const;
+  /// The path of our probe `nonce`; how the far end names a path to us.
+  [[nodiscard]] const Target* find_by_nonce(std::uint64_t nonce) const;
+  [[nodiscard]] bool has_alternatives() const;
+  [[nodiscard]] const std::vector<Target>& targets() const { return targets_; }
+  [[nodiscard]] Instant deadline() const;
+
+ private:
+  Target* match(const NetworkPath& path);
+  [[nodiscard]] bool is_current(const Target& target) const;
+  void schedule(Instant now, Target& target);
+
+  Rng rng_;
+  std::vector<Target> targets_;
+  NetworkPath current_;
+  Duration hurry_interval_{};
+};
+
+}  // namespace quicmesh

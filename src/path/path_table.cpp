@@ -1,0 +1,94 @@
+#include "path/path_table.hpp"
+
+#include <algorithm>
+
+namespace quicmesh {
+
+PathTable::Entry* PathTable::match(const NetworkPath& path) {
+  for (Entry& entry : entries_) {
+    if (entry.path.socket != path.socket || entry.path.remote != path.remote) continue;
+    if (entry.path.local == path.local) return &entry;
+    // Dialled without choosing a source address: the first answer tells which one the kernel took.
+    if (entry.path.local.is_unspecified()) {
+      entry.path.local = path.local;
+      return &entry;
+    }
+    // Asked without a source address: any entry of that remote will do.
+    if (path.local.is_unspecified()) return &entry;
+  }
+  return nullptr;
+}
+
+PathTable::Entry& PathTable::insert(Instant now, const NetworkPath& path, PathLabel label) {
+  if (entries_.size() >= paths_max) {
+    auto oldest = entries_.end();
+    for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+      if (it->label == current_) continue;
+      if (oldest == entries_.end() || it->last_used < oldest->last_used) oldest = it;
+    }
+    entries_.erase(oldest);
+  }
+  return entries_.emplace_back(Entry{path, label, 0, now});
+}
+
+PathLabel PathTable::label_for(Instant now, const NetworkPath& path) {
+  if (Entry* entry = match(path)) return entry->label;
+  return insert(now, path, {++last_path_, 1}).label;
+}
+
+const PathTable::Entry& PathTable::renew(Instant now, const NetworkPath& path) {
+  Entry* entry = match(path);
+  if (entry == nullptr) entry = &insert(now, path, {});
+  entry->label = {++last_path_, 1};
+  ++entry->epoch;
+  entry->last_used = now;
+  return *entry;
+}
+
+PathLabel PathTable::label_of_arrival(Instant now, const NetworkPath& path) {
+  if (Entry* entry = match(path)) {
+    entry->last_used = now;
+    return entry->label;
+  }
+  const auto rebound = std::ranges::find_if(entries_, [&](const Entry& entry) {
+    return entry.label == current_ && entry.path.socket == path.socket &&
+           entry.path.local == path.local && entry.path.remote.ip == path.remote.ip;
+  });
+  if (rebound == entries_.end()) return insert(now, path, {++last_path_, 1}).label;
+  std::uint16_t port = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.label.path == rebound->label.path) port = std::max(port, entry.label.port);
+  }
+  const PathLabel label{rebound->label.path, static_cast<std::uint16_t>(port + 1)};
+  return insert(now, path, label).label;
+}
+
+std::optional<PathLabel> PathTable::known_arrival(Instant now, const NetworkPath& path) {
+  Entry* entry = match(path);
+  if (entry == nullptr) return std::nullopt;
+  entry->last_used = now;
+  return entry->label;
+}
+
+void PathTable::note_epoch(const NetworkPath& path, std::uint16_t epoch) {
+  Entry* entry = match(path);
+  if (entry == nullptr || entry->label == current_) return;
+  if (epoch <= entry->epoch) return;
+  entry->epoch = epoch;
+  entry->label = {++last_path_, 1};
+}
+
+void PathTable::repoint(const NetworkPath& from, const NetworkPath& to) {
+  if (Entry* entry = match(from)) entry->path = to;
+}
+
+const PathTable::Entry* PathTable::find(PathLabel label) const {
+  const auto found = std::ranges::find(entries_, label, &Entry::label);
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+const PathTable::Entry* PathTable::find(const NetworkPath& path) const {
+  return const_cast<PathTable*>(this)->match(path);
+}
+
+}  // namespace quicmesh

@@ -1,0 +1,48 @@
+// Notices that the path in use has died, which ngtcp2 never does by itself.
+//
+// Somebody waits if something is in flight (a sender), or if data were arriving and stopped (a
+// receiver: the sender's path may have died, or it has merely finished). Whoever waits and hears
+// nothing at all on the path
+//   - for max(40 ms, 1 PTO) becomes suspicious: probe this path and all others, outside QUIC;
+//   - for max(150 ms, 3 PTO) gives the path up.
+// A probe answered on the path ends a receiver's wait: the path lives, the sender has nothing to
+// say.
+//
+//     idle --sent in flight / data arrived--> waiting --silence--> suspicious --silence--> dead
+//       ^----- nothing in flight, probe answered -----'-----heard-----'            (until a switch)
+#pragma once
+
+#include "quicmesh/time.hpp"
+
+namespace quicmesh {
+
+class PathWatch {
+ public:
+  static constexpr Duration suspicion_min = 40ms;
+  static constexpr Duration death_min = 150ms;
+  static constexpr int death_ptos = 3;
+
+  enum class Verdict : unsigned char { fine, suspicious, dead };
+
+  /// Packets went out; `in_flight` tells whether any of them awaits an acknowledgement.
+  void sent(Instant now, bool in_flight);
+  /// A packet of the connection arrived on the current path. `with_data`: stream data or datagrams.
+  void heard(Instant now, bool in_flight, bool with_data);
+  /// A probe on the current path was answered.
+  void probe_answered(Instant now, bool in_flight);
+  /// The connection has moved: a new path starts without a history.
+  void switched(Instant now, bool in_flight);
+
+  [[nodiscard]] Verdict verdict(Instant now, Duration pto) const;
+  /// When the verdict may change next; `never` while nobody waits.
+  [[nodiscard]] Instant deadline(Instant now, Duration pto) const;
+  /// How long nothing was heard by somebody who waits; zero while nobody waits.
+  [[nodiscard]] Duration silence(Instant now) const;
+
+ private:
+  void wait_from(Instant now, bool waiting);
+
+  Instant waiting_since_ = never;
+};
+
+}  // namespace quicmesh
