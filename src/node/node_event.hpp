@@ -1,0 +1,21 @@
+// What a NodeCore reports to its driver: the connection manager's events, and the node's own.
+#pragma once
+
+#include <variant>
+
+#include "path/path_event.hpp"
+
+namespace quicmesh {
+
+/// `begin_close` has come to its end: everything was flushed, or the time for it is over.
+struct NodeClosed {
+  std::size_t bytes_lost = 0;  // written, and not acknowledged by then
+};
+
+using NodeEvent =
+    std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
+                 PeerPathChanged, PeerPathRefused, PeerStreamOpened, PeerStreamData,
+                 PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
+                 PeerStreamLost, PeerStreamsAvailable, PeerDatagram, NodeClosed>;
+
+}  // namespace quicmesh
