@@ -46,6 +46,10 @@ void Simulation::add_invariant(std::string name,
   invariants_.push_back({std::move(name), std::move(check)});
 }
 
+void Simulation::fail(std::string what) {
+  if (!complaint_) complaint_ = std::move(what);
+}
+
 void Simulation::on_interface_change(HostId host, std::function<void(InterfaceId)> listener) {
   listeners_.emplace_back(host, std::move(listener));
 }
@@ -80,7 +84,7 @@ std::optional<RunResult> Simulation::check_invariants() {
 }
 
 std::optional<RunResult> Simulation::find_trouble() {
-  if (complaint_) return ended(RunEnd::stuck, *complaint_);
+  if (complaint_) return ended(RunEnd::failed, *complaint_);
   if (events_ >= config_.event_budget) return ended(RunEnd::budget, "the event budget is spent");
   if (events_ % config_.invariant_interval == 0) return check_invariants();
   return std::nullopt;

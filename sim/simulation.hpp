@@ -46,7 +46,7 @@ enum class RunEnd : std::uint8_t {
   idle,       // nothing is planned any more and the predicate does not hold
   invariant,  // one failed
   budget,     // too many events
-  stuck,      // a core kept time from passing
+  failed,     // a core kept time from passing, or `fail` was called
 };
 
 struct RunResult {
@@ -129,6 +129,9 @@ class Simulation {
 
   /// `check` returns what is wrong, or nothing.
   void add_invariant(std::string name, std::function<std::optional<std::string>()> check);
+
+  /// Ends the run at once, and every later one: `what` is wrong. The first reason is kept.
+  void fail(std::string what);
 
   /// Called when an interface of `host` goes up or down or changes address (what netlink reports).
   void on_interface_change(HostId host, std::function<void(InterfaceId)> listener);
