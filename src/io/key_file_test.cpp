@@ -201,42 +201,64 @@ TEST_F(KeyFile, that_is_damaged_is_refused_and_left_as_it_is) {
   }
 }
 
-TEST_F(KeyFile, created_by_many_processes_at_once_holds_one_key) {
+/// Runs `job(i)` in eight processes that start as nearly at once as can be; the ids that they
+/// return.
+template <class Job>
+std::vector<NodeId> in_processes(Job job) {
   constexpr int processes = 8;
-  for (int round = 0; round < 5; ++round) {
-    std::array<int, 2> start{};
-    std::array<int, 2> answers{};
-    ASSERT_EQ(pipe(start.data()), 0);
-    ASSERT_EQ(pipe(answers.data()), 0);
-    std::vector<pid_t> children;
-    for (int i = 0; i < processes; ++i) {
-      children.push_back(fork());
-      ASSERT_GE(children.back(), 0);
-      if (children.back() != 0) continue;
-      close(start[1]);
-      char byte = 0;
-      (void)!read(start[0], &byte, 1);  // returns for all when the parent closes its end
-      const auto keypair = load_or_create_key_file(path_, rng_);
-      const bool told = keypair && ::write(answers[1], keypair->node_id().bytes.data(), 32) == 32;
-      _exit(told ? 0 : 1);
-    }
-    close(start[0]);
+  std::array<int, 2> start{};
+  std::array<int, 2> answers{};
+  EXPECT_EQ(pipe(start.data()), 0);
+  EXPECT_EQ(pipe(answers.data()), 0);
+  std::vector<pid_t> children;
+  for (int i = 0; i < processes; ++i) {
+    children.push_back(fork());
+    if (children.back() != 0) continue;
     close(start[1]);
-    std::set<NodeId> ids;
-    for (const pid_t child : children) {
-      int status = -1;
-      EXPECT_EQ(waitpid(child, &status, 0), child);
-      EXPECT_EQ(status, 0);
-      NodeId id;
-      EXPECT_EQ(read(answers[0], id.bytes.data(), 32), 32);
-      ids.insert(id);
-    }
-    close(answers[0]);
-    close(answers[1]);
-    EXPECT_EQ(ids.size(), 1U);
+    char byte = 0;
+    (void)!read(start[0], &byte, 1);  // returns for all when the parent closes its end
+    const Result<Keypair> keypair = job(i);
+    const bool told = keypair && write(answers[1], keypair->node_id().bytes.data(), 32) == 32;
+    _exit(told ? 0 : 1);
+  }
+  close(start[0]);
+  close(start[1]);
+  close(answers[1]);
+  std::vector<NodeId> ids(processes);
+  for (int i = 0; i < processes; ++i) {
+    int status = -1;
+    EXPECT_EQ(waitpid(children[i], &status, 0), children[i]);
+    EXPECT_EQ(status, 0);
+  }
+  for (NodeId& id : ids) EXPECT_EQ(read(answers[0], id.bytes.data(), 32), 32);
+  close(answers[0]);
+  return ids;
+}
+
+TEST_F(KeyFile, created_by_many_processes_at_once_holds_one_key) {
+  for (int round = 0; round < 5; ++round) {
+    const auto ids = in_processes([&](int) { return load_or_create_key_file(path_, rng_); });
+    EXPECT_EQ(std::set<NodeId>(ids.begin(), ids.end()).size(), 1U);
     EXPECT_EQ(names(), (std::set<std::string>{"identity.key"}));
-    EXPECT_EQ(load_key_file(path_)->node_id(), *ids.begin());
+    EXPECT_EQ(load_key_file(path_)->node_id(), ids[0]);
     fs::remove(path_);
+  }
+}
+
+TEST_F(KeyFile, rotated_by_many_processes_at_once_loses_no_key) {
+  for (int round = 0; round < 5; ++round) {
+    const NodeId first = create();
+    const auto ids = in_processes([&](int i) {
+      return rotate_key_file(path_, rng_, WallTime{static_cast<std::int64_t>(some_time) + i});
+    });
+    std::set<NodeId> kept;
+    for (const std::string& name : names()) {
+      kept.insert(load_key_file(directory_ + "/" + name)->node_id());
+    }
+    std::set<NodeId> made(ids.begin(), ids.end());
+    made.insert(first);
+    EXPECT_EQ(kept, made);
+    fs::remove_all(directory_);
   }
 }
 
