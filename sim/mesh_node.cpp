@@ -1,0 +1,99 @@
+#include "sim/mesh_node.hpp"
+
+#include "base/assert.hpp"
+
+namespace quicmesh {
+namespace {
+
+std::string text(const NetworkPath& path) {
+  return path.local.to_string() + ">" + path.remote.to_string();
+}
+
+std::string text(const StreamKey& key) {
+  return std::to_string(static_cast<std::uint32_t>(std::to_underlying(key.connection))) + "/" +
+         std::to_string(std::to_underlying(key.stream));
+}
+
+struct TraceText {
+  std::string operator()(const PeerConnected& e) {
+    return "peer_up " + e.peer.prefix() + " " + text(e.path) + (e.dialled_by_us ? " out" : " in");
+  }
+  std::string operator()(const PeerDisconnected& e) {
+    return "peer_down " + e.peer.prefix() + " " + e.error.message();
+  }
+  std::string operator()(const PeerUnreachable& e) {
+    return "unreachable " + e.peer.prefix() + " " + e.error.message();
+  }
+  std::string operator()(const HandshakeRefused& e) { return "refused " + e.error.message(); }
+  std::string operator()(const PeerPathChanged& e) {
+    return "path_changed " + e.peer.prefix() + " " + text(e.from) + " " + text(e.to);
+  }
+  std::string operator()(const PeerPathRefused& e) { return "path_refused " + text(e.path); }
+  std::string operator()(const PeerStreamOpened& e) {
+    return "stream_opened " + text(e.stream) + " " + e.header.protocol;
+  }
+  std::string operator()(const PeerStreamData& e) {
+    return "stream_data " + text(e.stream) + " " + std::to_string(e.data.size()) +
+           (e.end ? " end" : "");
+  }
+  std::string operator()(const PeerStreamWritable& e) { return "writable " + text(e.stream); }
+  std::string operator()(const PeerStreamReset& e) { return "stream_reset " + text(e.stream); }
+  std::string operator()(const PeerStreamStopped& e) { return "stream_stopped " + text(e.stream); }
+  std::string operator()(const PeerStreamFinished& e) {
+    return "stream_finished " + text(e.stream);
+  }
+  std::string operator()(const PeerStreamLost& e) { return "stream_lost " + text(e.stream); }
+  std::string operator()(const PeerStreamsAvailable& e) {
+    return "streams_available " + e.peer.prefix();
+  }
+  std::string operator()(const PeerDatagram& e) {
+    return "datagram " + text(e.flow) + " " + std::to_string(e.data.size());
+  }
+  std::string operator()(const NodeClosed& e) { return "closed " + std::to_string(e.bytes_lost); }
+};
+
+}  // namespace
+
+std::string trace_text(const NodeEvent& event) {
+  return std::visit(TraceText{}, event);
+}
+
+namespace sim {
+
+MeshNode::MeshNode(Simulation& simulation, HostId host, const QuicConfig& config, unsigned life)
+    : simulation_(simulation),
+      host_(host),
+      rng_(simulation.config().seed,
+           simulation.network().name_of(host) + " life " + std::to_string(life)),
+      identity_([&] {
+        SeededRng identity_rng(simulation.config().seed,
+                               simulation.network().name_of(host) + " identity");
+        return Keypair::generate(identity_rng);
+      }()) {
+  const auto socket = simulation.host(host).open_socket({IpAddress::any(IpFamily::v4), port});
+  QM_ASSERT(socket.has_value());
+  socket_ = *socket;
+  Rng rng = simulation.rng(simulation.network().name_of(host));
+  auto core = NodeCore::create(config, identity_, rng_, rng);
+  QM_ASSERT(core.has_value());
+  handle_ =
+      simulation.run<NodeCore>(host, std::move(*core), [this](Instant now, const auto& event) {
+        for (const auto& listener : listeners_)
+          listener(now, event);
+      });
+}
+
+void MeshNode::listen(std::function<void(Instant, const NodeEvent&)> listener) {
+  listeners_.push_back(std::move(listener));
+}
+
+SocketAddress MeshNode::address(InterfaceId interface) const {
+  return {simulation_.network().address_of(interface), port};
+}
+
+NetworkPath MeshNode::path(InterfaceId own, const SocketAddress& remote) const {
+  return {socket_, simulation_.network().address_of(own), remote};
+}
+
+}  // namespace sim
+}  // namespace quicmesh
