@@ -13,7 +13,7 @@
 // order (the finer slots of a window are empty until it is dealt out), and the sort is stable.
 // Events for the tick at hand, or for before it (after `next_time` has looked ahead), go to a small
 // heap that does carry a number; at equal times the slot goes first, as all of it was pushed
-// before.
+// before. A crowded slot goes through that heap as a whole.
 //
 // push and pop are amortised O(1): an event moves at most five times, commonly once or twice,
 // always between contiguous chunks; a binary heap touches ~20 scattered cache lines at a million
@@ -26,7 +26,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -211,11 +210,7 @@ class EventQueue {
   }
 
   void sort_current() {
-    if (current_.size() > insertion_sort_max) {
-      std::stable_sort(current_.begin(), current_.end(),
-                       [](const Entry& a, const Entry& b) { return a.at < b.at; });
-      return;
-    }
+    if (current_.size() > insertion_sort_max) return move_current_to_heap();
     for (std::size_t i = 1; i < current_.size(); ++i) {
       const Entry entry = current_[i];
       std::size_t hole = i;
@@ -224,6 +219,14 @@ class EventQueue {
       }
       current_[hole] = entry;
     }
+  }
+
+  /// A crowded slot is ordered by the heap, which is empty now: the numbers keep the order stable.
+  void move_current_to_heap() {
+    for (const Entry& entry : current_)
+      late_.push_back({entry.at, late_sequence_++, entry.payload});
+    std::make_heap(late_.begin(), late_.end(), LaterFirst{});
+    current_.clear();
   }
 
   Chunk* take_chunk() {

@@ -340,6 +340,17 @@ TEST(Host, heeds_a_deadline_that_moves_both_ways) {
   EXPECT_EQ(node.core().timeouts, 1);
 }
 
+TEST(Host, plans_no_wake_up_for_a_deadline_that_only_moves_away) {
+  ScriptPair pair;
+  for (int i = 1; i <= 100; ++i) {
+    pair.cores[0].command(
+        [&](ScriptCore& core, Instant now) { core.deadline = now + Duration{1s} * i; });
+  }
+  EXPECT_TRUE(pair.simulation.run_until(99s));
+  EXPECT_EQ(pair.cores[0].core().timeouts, 0);
+  EXPECT_EQ(pair.simulation.events(), 1u) << "the first one, which planned the last";
+}
+
 TEST(PacketBench, answers_every_request_and_repeats) {
   double fake_seconds = 0;
   auto clock = [&] { return fake_seconds += 1; };
