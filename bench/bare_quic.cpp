@@ -29,7 +29,7 @@ constexpr const char* usage =
     "--server-cpu N\n"
     "  bulk: --bytes N   handshakes: --count N --parallel N   echo: --count N --outstanding N\n"
     "  idle: --connections N --parallel N   all: --seconds N (limit)\n"
-    "  --no-gso --no-gro --no-pacing --raw-keys --cc bbr|cubic|reno --cipher aes|chacha\n"
+    "  --no-gso --no-gro --raw-keys --cc bbr|cubic|reno --cipher aes|chacha\n"
     "  --udp-payload N --batch-bytes N --ack-thresh N --max-ack-delay-ms N --receive-calls N\n"
     "  --initial-window-mib N --max-window-mib N --socket-buffer-bytes N --connection-ids N\n";
 

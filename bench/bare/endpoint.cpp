@@ -46,8 +46,8 @@ ngtcp2_settings make_settings(const Tuning& tuning, std::uint64_t now) {
   settings.handshake_timeout = handshake_timeout_ns;
   // Loopback carries any size: one probe instead of the built-in ladder, which ends at 1444.
   settings.no_pmtud = tuning.udp_payload_bytes <= NGTCP2_MAX_UDP_PAYLOAD_SIZE;
-  settings.pmtud_probes = &tuning.udp_payload_bytes;
-  settings.pmtud_probeslen = 1;
+  settings.pmtud_probes = settings.no_pmtud ? nullptr : &tuning.udp_payload_bytes;
+  settings.pmtud_probeslen = settings.no_pmtud ? 0 : 1;
   return settings;
 }
 

@@ -118,7 +118,8 @@ void Endpoint::flush(Connection& connection) {
     }
   }
   if (used > 0) send_train(used, segment, to);
-  if (tuning_.pacing) ngtcp2_conn_update_pkt_tx_time(connection.quic, now);
+  // Without this there is no pacing timer, and nothing would wake the loop for the next train.
+  ngtcp2_conn_update_pkt_tx_time(connection.quic, now);
   rearm(connection);
 }
 

@@ -33,7 +33,6 @@ Tuning read_tuning(const Arguments& arguments) {
   Tuning tuning;
   tuning.gso = !arguments.flag("no-gso");
   tuning.gro = !arguments.flag("no-gro");
-  tuning.pacing = !arguments.flag("no-pacing");
   if (arguments.flag("raw-keys")) tuning.certificate = CertificateKind::raw_public_key;
   tuning.congestion_control = congestion_control_named(arguments.text("cc", "bbr"));
   tuning.cipher = cipher_named(arguments.text("cipher", "aes"));

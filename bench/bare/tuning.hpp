@@ -34,7 +34,6 @@ struct Tuning {
   /// recvmsg calls in one turn before what they caused is sent.
   unsigned receive_calls_per_turn = 16;
   std::uint64_t connection_ids = 8;
-  bool pacing = true;
 };
 
 /// Reads the options that both ends share. A value that makes no sense ends the process.
