@@ -71,14 +71,20 @@ TEST(Rng, below_is_uniform_and_within_bounds) {
     EXPECT_NEAR(count, 10'000, 465);
 }
 
-TEST(Rng, below_has_no_modulo_bias_where_it_would_be_largest) {
-  // With plain modulo, 2^64 mod (3 * 2^62) would make the lowest third twice as likely.
+TEST(Rng, below_has_no_bias_where_it_would_be_largest) {
+  // 2^64 draws do not divide evenly among 3 * 2^62 values. With plain modulo the lowest third would
+  // be drawn twice as often; by multiplication without redrawing, the multiples of three.
   Rng rng(4);
   constexpr std::uint64_t bound = std::uint64_t{3} << 62;
   int lowest_third = 0;
-  for (int i = 0; i < 30'000; ++i)
-    lowest_third += rng.below(bound) < bound / 3 ? 1 : 0;
+  int multiples_of_three = 0;
+  for (int i = 0; i < 30'000; ++i) {
+    const std::uint64_t drawn = rng.below(bound);
+    lowest_third += drawn < bound / 3 ? 1 : 0;
+    multiples_of_three += drawn % 3 == 0 ? 1 : 0;
+  }
   EXPECT_NEAR(lowest_third, 10'000, 408);  // five standard deviations
+  EXPECT_NEAR(multiples_of_three, 10'000, 408);
 }
 
 TEST(Rng, below_one_is_zero) {

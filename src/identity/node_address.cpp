@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t name_size_max = 253;  // RFC 1035 s2.3.4, as text without the final dot
 constexpr std::size_t label_size_max = 63;
-constexpr std::size_t port_size_max = 6;  // with its colon
 
 bool is_digit(char character) {
   return character >= '0' && character <= '9';
@@ -56,9 +55,7 @@ Result<HostPort> HostPort::parse(std::string_view text) {
     return HostPort{address->ip.to_string(), address->port};
   }
   const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || text.size() > name_size_max + port_size_max) {
-    return failure(IdentityErrc::malformed_host);
-  }
+  if (colon == std::string_view::npos) return failure(IdentityErrc::malformed_host);
   std::string name(text.substr(0, colon));
   std::ranges::transform(name, name.begin(), lower);
   // The port is read as that of an IP address: one parser, one idea of what a port is.

@@ -32,6 +32,13 @@ if [ ! -e x25519.der ]; then
   rm -f "$key.pub"
 fi
 
+# Sound, with an Ed25519 key, and larger than we accept.
+if [ ! -e large.der ]; then
+  comment=$(printf '%05000d' 0)
+  openssl req -new -x509 -key "$signer" -subj "/CN=large" -days 36500 \
+    -addext "nsComment=$comment" -outform DER -out large.der
+fi
+
 # The key of ed25519.der as OpenSSL reads it.
 openssl x509 -inform DER -in ed25519.der -noout -pubkey |
   openssl pkey -pubin -outform DER | tail -c 32 | od -An -v -tx1 | tr -d ' \n' >ed25519.key.hex
