@@ -30,6 +30,8 @@ add_compile_options(-Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False positive of g++ 12 on `"text" + string` (GCC PR 105651); fixed in 13.
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
+  # And on the frames of Asio's coroutines, whose operator new and delete belong together.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete>)
 endif()
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")

@@ -27,8 +27,8 @@ struct Config {
   std::optional<Keypair> identity;
   std::string key_file;
 
-  /// Where to receive, one UDP socket for each address, at most one a family. Empty: any address
-  /// of both families, as far as the machine has them, on one free port for both.
+  /// Where to receive, one UDP socket for each address; a dial leaves by the first of its family.
+  /// Empty: any address of both families, as far as the machine has them, on one port if possible.
   std::vector<SocketAddress> listen;
 
   Congestion congestion = Congestion::bbr;

@@ -1,0 +1,80 @@
+// A NodeCore with its sockets: what the network thread drives for one node.
+//
+// Receiving: a train is cut into datagrams by its segment size, with one timestamp for the train.
+// Sending: what a full socket did not take is kept, and the core is not asked for more until it is
+// gone; nothing is dropped here.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "crypto/system_rng.hpp"
+#include "io/node_client.hpp"
+#include "io/udp_socket.hpp"
+#include "node/node_core.hpp"
+#include "quicmesh/keypair.hpp"
+
+namespace quicmesh::io {
+
+class HostedNode {
+ public:
+  /// Trains taken from one socket before the others, and sent before anything is received again.
+  static constexpr std::size_t receives_per_turn = 16;
+  static constexpr std::size_t trains_per_turn = 16;
+  /// How long to wait after ENOBUFS, which no readiness event ends.
+  static constexpr Duration no_buffers_pause = 200us;
+
+  static Result<std::unique_ptr<HostedNode>> create(QuicConfig config, Keypair identity,
+                                                    std::vector<UdpSocket> sockets);
+
+  void set_client(std::shared_ptr<NodeClient> client) { client_ = std::move(client); }
+  [[nodiscard]] NodeClient& client() { return *client_; }
+  [[nodiscard]] std::shared_ptr<NodeClient> share_client() const { return client_; }
+  [[nodiscard]] std::vector<UdpSocket>& sockets() { return sockets_; }
+  [[nodiscard]] NodeCore& core() { return *core_; }
+  [[nodiscard]] UdpCounters counters() const;
+
+  /// Everything below is called by the network thread alone. `buffer` holds 64 KB.
+  void receive(std::size_t socket, MutableByteView buffer);
+  /// Applies commands, expires timers, sends, delivers events, until nothing is left to do now.
+  void settle(MutableByteView buffer);
+  /// Says goodbye to all peers, as far as the sockets take it.
+  void say_goodbye(MutableByteView buffer);
+
+  /// When to settle without being asked; Instant{} for at once.
+  [[nodiscard]] Instant deadline() const { return deadline_; }
+  /// The socket whose readiness for writing is waited for.
+  [[nodiscard]] std::optional<std::size_t> full_socket() const;
+  /// `full_socket` is writable again.
+  void on_writable();
+
+  /// The socket that the thread watches for writing.
+  std::optional<std::size_t> watched_for_writing;
+
+ private:
+  struct Held {  // a train, or the rest of one, that waits for its socket
+    Transmit transmit;
+    Bytes data;
+    std::size_t offset = 0;
+    bool wait_for_writable = false;
+    Instant retry_at{};
+  };
+
+  HostedNode(Keypair identity, std::vector<UdpSocket> sockets)
+      : identity_(std::move(identity)), sockets_(std::move(sockets)) {}
+
+  /// False if more could be sent now.
+  bool transmit(MutableByteView buffer);
+  bool send_held(Instant now);
+
+  Keypair identity_;
+  SystemRng secure_rng_;
+  std::vector<UdpSocket> sockets_;  // SocketId is the index
+  std::unique_ptr<NodeCore> core_;
+  std::shared_ptr<NodeClient> client_;  // shared with the handles of the public API
+  std::optional<Held> held_;
+  Instant deadline_{};
+};
+
+}  // namespace quicmesh::io

@@ -1,0 +1,54 @@
+// The texts of IoErrc.
+#include "quicmesh/io_errc.hpp"
+
+#include <array>
+
+#include "base/error.hpp"
+
+namespace quicmesh {
+namespace {
+
+constexpr int code_of(IoErrc code) {
+  return static_cast<int>(code);
+}
+
+constexpr std::array<ErrorText, 15> texts{{
+    {code_of(IoErrc::address_in_use), "the address is in use by another socket",
+     "choose another port, or 0 for any free one; `ss -ulpn` shows who has it"},
+    {code_of(IoErrc::permission_denied), "the system does not permit this address or socket",
+     "ports below 1024 need CAP_NET_BIND_SERVICE; look at the sandbox or firewall otherwise"},
+    {code_of(IoErrc::no_such_address), "the machine has no such address",
+     "`ip address` lists those it has; 0.0.0.0 and [::] mean all of them"},
+    {code_of(IoErrc::family_not_supported), "the machine does not speak this IP version",
+     "listen on an address of the other one"},
+    {code_of(IoErrc::too_many_sockets), "the process or the system has too many open files",
+     "raise `ulimit -n`, or let nodes share sockets"},
+    {code_of(IoErrc::no_address_of_family), "none of the peer's addresses can be reached from here",
+     "listen on an address of the same IP version as the peer's"},
+    {code_of(IoErrc::name_not_found), "the name has no address", "check the spelling of the name"},
+    {code_of(IoErrc::name_service_failed), "no name server answered",
+     "give an IP address, or look at /etc/resolv.conf"},
+    {code_of(IoErrc::node_closed), "the node is closed", "start another one"},
+    {code_of(IoErrc::empty_handle), "the handle is empty: it was moved from, or never opened",
+     "use the handle that `connect`, `open_stream` or `accept` returned"},
+    {code_of(IoErrc::already_waiting), "another coroutine waits for the same thing",
+     "let one coroutine read and one write"},
+    {code_of(IoErrc::stream_finished), "the stream was finished by this side",
+     "write before `finish`, or open another stream"},
+    {code_of(IoErrc::ended_early), "the stream ended before all the bytes came",
+     "the peer sent less than was asked for"},
+    {code_of(IoErrc::already_handled), "the protocol has a handler already",
+     "remove it first, or use another name"},
+    {code_of(IoErrc::flush_timeout), "a peer did not acknowledge everything in time",
+     "what it had not acknowledged may be lost; wait for Stream::flushed before closing"},
+}};
+
+constinit const HintedCategory category("quicmesh.io", texts);
+
+}  // namespace
+
+std::error_code make_error_code(IoErrc code) {
+  return {code_of(code), category};
+}
+
+}  // namespace quicmesh

@@ -1,0 +1,14 @@
+// The addresses of this machine's interfaces.
+#pragma once
+
+#include <vector>
+
+#include "quicmesh/socket_address.hpp"
+
+namespace quicmesh::io {
+
+/// Those of interfaces that are up, of `family`: public ones first, then private, then loopback.
+/// Link-local ones are left out: they mean nothing without their interface.
+std::vector<IpAddress> local_addresses(IpFamily family);
+
+}  // namespace quicmesh::io

@@ -1,0 +1,249 @@
+// The handle of a node: it opens the sockets and hands the rest to the hub. See quicmesh/node.hpp.
+#include "quicmesh/node.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "crypto/system_rng.hpp"
+#include "io/hosted_node.hpp"
+#include "io/key_file.hpp"
+#include "io/local_addresses.hpp"
+#include "io/node_hub.hpp"
+#include "path/path_errc.hpp"
+#include "quicmesh/io_errc.hpp"
+
+namespace quicmesh {
+namespace {
+
+using HubPointer = std::shared_ptr<io::NodeHub>;
+
+Result<Keypair> identity_of(Config& config) {
+  if (config.identity) return std::move(*config.identity);
+  if (config.key_file.empty()) return Keypair::generate();
+  SystemRng rng;
+  return io::load_or_create_key_file(config.key_file, rng);
+}
+
+QuicConfig quic_config_of(const Config& config) {
+  QuicConfig quic;
+  quic.congestion_control =
+      config.congestion == Congestion::cubic ? CongestionControl::cubic : CongestionControl::bbr;
+  quic.idle_timeout = config.idle_timeout;
+  quic.keep_alive = config.keep_alive;
+  quic.handshake_timeout = config.handshake_timeout;
+  quic.max_connections = config.max_connections;
+  quic.max_streams_bidi = config.max_streams;
+  return quic;
+}
+
+/// Any address of both families, on one port if that is free in both.
+Result<std::vector<io::UdpSocket>> open_default_sockets() {
+  std::vector<io::UdpSocket> sockets;
+  auto first = io::UdpSocket::open({IpAddress::any(IpFamily::v6), 0});
+  if (!first) {
+    auto only = io::UdpSocket::open({IpAddress::any(IpFamily::v4), 0});
+    if (!only) return failure(only.error());
+    sockets.push_back(std::move(*only));
+    return sockets;
+  }
+  const std::uint16_t port = first->local().port;
+  sockets.push_back(std::move(*first));
+  auto second = io::UdpSocket::open({IpAddress::any(IpFamily::v4), port});
+  if (!second) second = io::UdpSocket::open({IpAddress::any(IpFamily::v4), 0});
+  if (second) sockets.push_back(std::move(*second));
+  return sockets;
+}
+
+Result<std::vector<io::UdpSocket>> open_sockets(const Config& config) {
+  if (config.listen.empty()) return open_default_sockets();
+  std::vector<io::UdpSocket> sockets;
+  for (const SocketAddress& address : config.listen) {
+    auto socket = io::UdpSocket::open(address);
+    if (!socket) return failure(socket.error());
+    sockets.push_back(std::move(*socket));
+  }
+  return sockets;
+}
+
+Result<HubPointer> start_hub(const Executor& executor, Config& config) {
+  auto identity = identity_of(config);
+  if (!identity) return failure(identity.error());
+  auto sockets = open_sockets(config);
+  if (!sockets) return failure(sockets.error());
+  std::vector<io::SocketInfo> infos;
+  for (std::size_t i = 0; i < sockets->size(); ++i) {
+    infos.push_back({SocketId{static_cast<std::uint16_t>(i)}, (*sockets)[i].local()});
+  }
+  const NodeId id = identity->node_id();
+  auto hosted =
+      io::HostedNode::create(quic_config_of(config), std::move(*identity), std::move(*sockets));
+  if (!hosted) return failure(hosted.error());
+  if (!config.runtime) {
+    auto runtime = Runtime::start();
+    if (!runtime) return failure(runtime.error());
+    config.runtime = std::move(*runtime);
+  }
+  auto hub =
+      std::make_shared<io::NodeHub>(executor, id, std::move(infos), std::move(config.runtime));
+  hub->start(std::move(*hosted));
+  return hub;
+}
+
+/// Runs `look` on the network thread, which fills what it returns.
+template <class T>
+Task<T> ask_core(HubPointer hub, std::move_only_function<Result<T>(Instant, NodeCore&)> look) {
+  auto reply = std::make_shared<io::Reply>();
+  auto answer = std::make_shared<Result<T>>();  // written by the network thread before `reply`
+  io::NodeHub& at = *hub;
+  io::Command command = [&at, reply, answer, look = std::move(look)](Instant now,
+                                                                     io::HostedNode& node) mutable {
+    *answer = look(now, node.core());
+    at.answer(*reply);
+  };
+  auto asking = hub->ask(reply, std::move(command));
+  const std::error_code error = co_await std::move(asking);
+  if (error) co_return failure(error);
+  co_return std::move(*answer);
+}
+
+Result<NetworkPath> path_with_remote(const NodeCore& core, const NodeId& peer,
+                                     const SocketAddress& remote) {
+  for (const PathReport& report : core.connectivity().paths(peer)) {
+    if (report.path.remote == remote) return report.path;
+  }
+  return failure(PathErrc::unknown_path);
+}
+
+}  // namespace
+
+Task<std::shared_ptr<Node>> Node::start(Executor executor, Config config) {
+  auto hub = start_hub(executor, config);
+  if (!hub) co_return failure(hub.error());
+  co_return std::shared_ptr<Node>(new Node(std::move(*hub)));
+}
+
+Node::Node(std::shared_ptr<io::NodeHub> hub) : hub_(std::move(hub)) {}
+
+Node::~Node() {
+  // The runtime ends after the hub has let go of it: if it was the last one, here.
+  const std::shared_ptr<Runtime> runtime = hub_->shut_down();
+}
+
+const NodeId& Node::id() const {
+  return hub_->id();
+}
+
+std::vector<SocketAddress> Node::listen_addresses() const {
+  std::vector<SocketAddress> addresses;
+  for (const io::SocketInfo& socket : hub_->sockets())
+    addresses.push_back(socket.local);
+  return addresses;
+}
+
+std::string Node::node_address() const {
+  NodeAddress address;
+  address.id = id();
+  const auto add = [&](const IpAddress& ip, std::uint16_t port) {
+    if (address.addresses.size() >= NodeAddress::addresses_max) return;
+    address.addresses.push_back({ip.to_string(), port});
+  };
+  for (const SocketAddress& bound : listen_addresses()) {
+    if (!bound.ip.is_unspecified()) {
+      add(bound.ip, bound.port);
+      continue;
+    }
+    for (const IpAddress& ip : io::local_addresses(bound.ip.family()))
+      add(ip, bound.port);
+  }
+  return address.to_string();
+}
+
+Task<Connection> Node::connect(NodeAddress peer, std::string protocol) {
+  return hub_->connect(std::move(peer), std::move(protocol));
+}
+
+Task<Connection> Node::connect(NodeId peer, std::string protocol) {
+  NodeAddress address;
+  address.id = peer;
+  return hub_->connect(std::move(address), std::move(protocol));
+}
+
+Result<void> Node::handle(std::string protocol, StreamHandler handler) {
+  return hub_->handle(std::move(protocol), std::move(handler));
+}
+
+Result<void> Node::handle_datagrams(std::string protocol, FlowHandler handler) {
+  return hub_->handle_datagrams(std::move(protocol), std::move(handler));
+}
+
+Task<Stream> Node::accept(std::string protocol) {
+  return hub_->accept(std::move(protocol));
+}
+
+void Node::remove_handler(const std::string& protocol) {
+  hub_->remove_handler(protocol);
+}
+
+Task<Event> Node::next_event() {
+  return hub_->next_event();
+}
+
+std::vector<NodeId> Node::peers() const {
+  return hub_->peers();
+}
+
+Task<std::vector<PathStatus>> Node::paths(NodeId peer) {
+  auto look = [peer](Instant, NodeCore& core) -> Result<std::vector<PathStatus>> {
+    if (!core.connectivity().connected(peer)) return failure(PathErrc::not_connected);
+    std::vector<PathStatus> out;
+    for (const PathReport& report : core.connectivity().paths(peer)) {
+      out.push_back(
+          {report.path.remote, report.path.local, report.current, report.rtt, report.mtu_bytes});
+    }
+    return out;
+  };
+  return ask_core<std::vector<PathStatus>>(hub_, std::move(look));
+}
+
+Task<void> Node::move_to_path(NodeId peer, SocketAddress remote) {
+  auto move = [peer, remote](Instant now, NodeCore& core) -> Result<void> {
+    const auto path = path_with_remote(core, peer, remote);
+    if (!path) return failure(path.error());
+    return core.connectivity().move(now, peer, *path);
+  };
+  return ask_core<void>(hub_, std::move(move));
+}
+
+Task<void> Node::suggest_path(NodeId peer, SocketAddress remote) {
+  auto suggest = [peer, remote](Instant now, NodeCore& core) -> Result<void> {
+    const auto path = path_with_remote(core, peer, remote);
+    if (!path) return failure(path.error());
+    return core.connectivity().suggest(now, peer, *path);
+  };
+  return ask_core<void>(hub_, std::move(suggest));
+}
+
+std::string Node::last_reason(NodeId peer) const {
+  return hub_->last_reason(peer);
+}
+
+Task<NodeStatus> Node::status() {
+  return hub_->status();
+}
+
+Task<void> Node::close() {
+  return hub_->close();
+}
+
+Task<std::vector<FlushWait>> Node::closing_waits_for() {
+  auto look = [](Instant, NodeCore& core) -> Result<std::vector<FlushWait>> {
+    std::vector<FlushWait> out;
+    for (const CloseWait& wait : core.close_waits_for()) {
+      out.push_back({wait.peer, wait.unacknowledged_bytes});
+    }
+    return out;
+  };
+  return ask_core<std::vector<FlushWait>>(hub_, std::move(look));
+}
+
+}  // namespace quicmesh

@@ -1,0 +1,136 @@
+// The states behind the public handles: what the user's side and the network thread share.
+//
+// Bytes come in as the chunks the core gave, and are moved from list to list:
+//   core -> `arrived` (under the mutex) -> `reading` (the reader's own) -> the user,
+// a whole list at a time, so that most reads take no lock. They go out as
+//   the user -> `queued` (under the mutex) -> `unsent` (the network thread's own) -> core.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "base/bounded_queue.hpp"
+#include "io/wait_slot.hpp"
+#include "path/path_event.hpp"
+#include "quicmesh/bytes.hpp"
+#include "quicmesh/connection.hpp"
+#include "quicmesh/node_id.hpp"
+
+namespace quicmesh::io {
+
+class NodeHub;
+
+/// A list of chunks with a moving front, which keeps its memory when it has run empty.
+class ChunkList {
+ public:
+  [[nodiscard]] bool empty() const { return front_ == chunks_.size(); }
+  [[nodiscard]] Bytes& front() { return chunks_[front_]; }
+  void push(Bytes chunk) { chunks_.push_back(std::move(chunk)); }
+  /// Puts back what `pop` gave.
+  void unpop(Bytes chunk) {
+    if (front_ > 0) {
+      chunks_[--front_] = std::move(chunk);
+    } else {
+      chunks_.insert(chunks_.begin(), std::move(chunk));
+    }
+  }
+  Bytes pop() {
+    Bytes chunk = std::move(chunks_[front_]);
+    if (++front_ == chunks_.size()) clear();
+    return chunk;
+  }
+  [[nodiscard]] Bytes* last() { return empty() ? nullptr : &chunks_.back(); }
+  void clear() {
+    chunks_.clear();
+    front_ = 0;
+  }
+  void swap(ChunkList& other) noexcept {
+    chunks_.swap(other.chunks_);
+    std::swap(front_, other.front_);
+  }
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (std::size_t i = front_; i < chunks_.size(); ++i)
+      sum += chunks_[i].size();
+    return sum;
+  }
+  [[nodiscard]] std::size_t count() const { return chunks_.size() - front_; }
+
+ private:
+  std::vector<Bytes> chunks_;
+  std::size_t front_ = 0;
+};
+
+struct StreamState : std::enable_shared_from_this<StreamState> {
+  std::shared_ptr<NodeHub> hub;  // shared: a handle may outlive its Node
+  NodeId peer;
+  std::string protocol;
+  StreamKey key;
+
+  // Guarded by the hub's mutex.
+  ChunkList arrived;
+  bool end_arrived = false;
+  std::error_code read_error;
+  ChunkList queued;
+  std::size_t queued_bytes = 0;  // in `queued` and `unsent`
+  std::error_code write_error;
+  bool finish_wanted = false;
+  bool reset_wanted = false;
+  bool stop_wanted = false;
+  std::size_t credit = 0;  // consumed by the user, and not yet told to the core
+  bool dirty = false;      // in the hub's list for the network thread
+  bool dropped = false;    // no handle is left
+  bool over = false;       // the core has forgotten it
+  WaitSlot reader;
+  WaitSlot writer;
+  std::vector<std::shared_ptr<Reply>> flushers;  // shared with the coroutines
+
+  // The reader's own, and the writer's.
+  std::atomic<bool> reader_busy{false};
+  std::atomic<bool> writer_busy{false};
+  ChunkList reading;
+  std::size_t consumed = 0;  // of `reading`, not yet in `credit`
+
+  // The network thread's own.
+  ChunkList unsent;
+  bool finish_given = false;  // to the core
+  bool broken = false;        // the core takes nothing more
+};
+
+/// A datagram flow, of either side.
+struct FlowState {
+  explicit FlowState(std::size_t capacity) : arrived(capacity), queued(capacity) {}
+
+  std::shared_ptr<NodeHub> hub;
+  NodeId peer;
+  std::string protocol;
+
+  // Guarded by the hub's mutex.
+  BoundedQueue<Bytes, DropPolicy::drop_oldest> arrived;
+  BoundedQueue<Bytes, DropPolicy::drop_oldest> queued;
+  std::error_code error;  // why it is over
+  bool dirty = false;
+  bool dropped = false;
+  WaitSlot reader;
+
+  std::atomic<bool> reader_busy{false};
+
+  // The network thread's own.
+  std::optional<StreamKey> key;
+  bool opening = false;
+};
+
+struct ConnectionState {
+  std::shared_ptr<NodeHub> hub;
+  NodeId peer;
+  std::string protocol;
+  std::shared_ptr<FlowState> flow;  // guarded by the hub's mutex; null until needed
+
+  ~ConnectionState();
+};
+
+}  // namespace quicmesh::io
