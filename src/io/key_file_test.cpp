@@ -230,7 +230,8 @@ std::vector<NodeId> in_processes(Job job) {
     EXPECT_EQ(waitpid(children[i], &status, 0), children[i]);
     EXPECT_EQ(status, 0);
   }
-  for (NodeId& id : ids) EXPECT_EQ(read(answers[0], id.bytes.data(), 32), 32);
+  for (NodeId& id : ids)
+    EXPECT_EQ(read(answers[0], id.bytes.data(), 32), 32);
   close(answers[0]);
   return ids;
 }
