@@ -61,7 +61,7 @@ void Connectivity::handle_quic(Instant now, const NetworkPath& path, Ecn ecn, By
     }
     const std::uint64_t before = quic_->payload_received(link->handle);
     quic_->handle_datagram(now, link->handle, *label, ecn, datagram);
-    if (link->prober.has_alternatives() && *label == quic_->current_label(link->handle)) {
+    if (*label == quic_->current_label(link->handle)) {
       const bool with_data = quic_->payload_received(link->handle) != before;
       const bool in_flight = quic_->path_info(link->handle).bytes_in_flight > 0;
       link->watch.heard(now, in_flight, with_data);
@@ -127,10 +127,8 @@ std::optional<Transmit> Connectivity::poll_transmit(Instant now, MutableByteView
     const PathTable::Entry* entry = link->table.find(train->label);
     if (entry == nullptr) continue;  // evicted: an unvalidated path nobody used for longest
     const NetworkPath path = entry->path;
-    if (link->prober.has_alternatives()) {
-      link->watch.sent(now, quic_->path_info(link->handle).bytes_in_flight > 0);
-      arm(now, *link);
-    }
+    link->watch.sent(now, quic_->path_info(link->handle).bytes_in_flight > 0);
+    arm(now, *link);
     return Transmit{path, train->size, train->segment_size, train->ecn};
   }
   pump(now);

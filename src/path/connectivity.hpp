@@ -109,6 +109,7 @@ class Connectivity {
   [[nodiscard]] std::optional<NetworkPath> current_path(const NodeId& peer) const;
   [[nodiscard]] QuicPathInfo path_info(const NodeId& peer) const;
   [[nodiscard]] std::size_t unacknowledged_bytes(const NodeId& peer) const;
+  [[nodiscard]] std::size_t unacknowledged_bytes(const StreamKey& stream) const;
   [[nodiscard]] const ConnectivityCounters& counters() const { return counters_; }
   [[nodiscard]] const QuicEndpoint& quic() const { return *quic_; }
 
@@ -158,6 +159,7 @@ class Connectivity {
   void on_path_switched(Instant now, Link& link, const PathSwitched& event);
   void watch_link(Instant now, Link& link);
   void leave_silent_path(Instant now, Link& link);
+  void restart_silent_path(Instant now, Link& link);
   void probe_rebound_acceptor(Instant now, Link& link, const NetworkPath& path);
   void on_rebound_answer(Instant now, Link& link, const NetworkPath& path, std::uint64_t nonce);
   void start_hint(Instant now, Link& link, const NetworkPath& path);

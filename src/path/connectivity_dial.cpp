@@ -31,7 +31,7 @@ Result<void> Connectivity::connect(Instant now, const NodeId& id,
   if (candidates.empty() && !dialling_.contains(id)) return failure(PathErrc::no_candidates);
   Peer& peer = peers_[id];
   const bool dialling = peer.dial.has_value();
-  if (!dialling) peer.dial.emplace();
+  if (!dialling) peer.dial = Dial{};
   dialling_.insert(id);
   for (const NetworkPath& path : candidates) {
     auto& known = peer.dial->candidates;

@@ -9,6 +9,8 @@ namespace quicmesh {
 namespace {
 
 constexpr unsigned hints_max = 20;
+constexpr unsigned restarts_max = 4;
+constexpr Duration restart_after = 1s;  // 1, 2, 4, 8 s of silence
 
 }  // namespace
 
@@ -34,7 +36,7 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
     case ProbeFrameType::request:
       if (!link->dialler) {
         link->prober.add(now, path);
-        link->table.note_epoch(path, frame->epoch);
+        link->table.note_epoch(now, path, frame->epoch);
       }
       link->prober.heard(now, path, frame->nonce);
       send_frame(*link, path, ProbeFrameType::response, frame->nonce, frame->epoch);
@@ -74,20 +76,20 @@ void Connectivity::send_probes(Instant now, Link& link) {
 
 void Connectivity::watch_link(Instant now, Link& link) {
   if (!link.confirmed) return;
-  if (link.prober.has_alternatives()) {
-    const Duration pto = quic_->path_info(link.handle).probe_timeout;
-    switch (link.watch.verdict(now, pto)) {
-      case PathWatch::Verdict::fine:
-        link.prober.relax();
-        break;
-      case PathWatch::Verdict::suspicious:
-        link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
-        break;
-      case PathWatch::Verdict::dead:
-        link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
-        leave_silent_path(now, link);
-        break;
-    }
+  const Duration pto = quic_->path_info(link.handle).probe_timeout;
+  switch (link.watch.verdict(now, pto)) {
+    case PathWatch::Verdict::fine:
+      link.prober.relax();
+      link.restarts = 0;
+      break;
+    case PathWatch::Verdict::suspicious:
+      link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
+      break;
+    case PathWatch::Verdict::dead:
+      link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
+      leave_silent_path(now, link);
+      restart_silent_path(now, link);
+      break;
   }
   if (link.hint && link.hint->due <= now) {
     Link::Hint& hint = *link.hint;
@@ -111,6 +113,22 @@ void Connectivity::leave_silent_path(Instant now, Link& link) {
   } else if (!link.hint) {
     start_hint(now, link, best->path);
   }
+}
+
+// With nothing better to go to, the dialler comes to its own path anew: a new label resets QUIC's
+// probe time-out, which doubles with each loss and would keep the connection silent for ten seconds
+// after a break of five, or for ever at 25 % loss in bursts. Four tries a silence: each costs a
+// connection id, and a peer that cannot be heard sends no new ones.
+void Connectivity::restart_silent_path(Instant now, Link& link) {
+  if (!link.dialler || link.restarts >= restarts_max) return;
+  const Duration silence = link.watch.silence(now);
+  if (silence < restart_after * (1 << link.restarts)) return;
+  ++link.restarts;
+  const NetworkPath path = current_path_of(link);
+  const PathTable::Entry* entry = link.table.find(path);
+  const auto epoch = static_cast<std::uint16_t>(entry == nullptr ? 1 : entry->epoch + 1);
+  send_frame(link, path, ProbeFrameType::request, secure_rng_.next_u64() | 1, epoch);
+  migrate_link(now, link, path, true);
 }
 
 void Connectivity::start_hint(Instant now, Link& link, const NetworkPath& path) {
@@ -145,6 +163,7 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
   const NetworkPath from_path = from == nullptr ? NetworkPath{} : from->path;
   const NetworkPath to_path = to->path;
   link.table.set_current(event.to);
+  if (from_path == to_path) return;  // a restart of the same path (restart_silent_path)
   link.prober.add(now, to_path);
   link.prober.set_current(to_path);
   link.prober.relax();
@@ -196,13 +215,10 @@ void Connectivity::on_rebound_answer(Instant now, Link& link, const NetworkPath&
 
 void Connectivity::arm(Instant now, Link& link) {
   Instant deadline = link.prober.deadline();
-  if (link.prober.has_alternatives()) {
-    const Duration pto = quic_->path_info(link.handle).probe_timeout;
-    Instant watch = link.watch.deadline(now, pto);
-    // Dead, and nothing answered yet: the probes' own deadlines drive the search on.
-    if (watch <= now) watch = never;
-    deadline = std::min(deadline, watch);
-  }
+  Instant watch = link.watch.deadline(now, quic_->path_info(link.handle).probe_timeout);
+  // Dead, and nothing answered yet: the probes' own deadlines drive the search on.
+  if (watch <= now) watch = never;
+  deadline = std::min(deadline, watch);
   if (link.hint) deadline = std::min(deadline, link.hint->due);
   if (!link.confirmed) deadline = never;
   // An armed deadline that is too early does no harm; moving it for each packet would cost.

@@ -33,6 +33,10 @@ void Connectivity::credit(const StreamKey& key, std::size_t bytes) {
   quic_->credit(key.connection, key.stream, bytes);
 }
 
+std::size_t Connectivity::unacknowledged_bytes(const StreamKey& key) const {
+  return quic_->unacknowledged_bytes(key.connection, key.stream);
+}
+
 Result<void> Connectivity::reset_stream(const StreamKey& key, CloseCode code) {
   return quic_->reset_stream(key.connection, key.stream, code);
 }

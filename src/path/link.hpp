@@ -45,6 +45,7 @@ struct Link {
   std::optional<NetworkPath> moving_to;
   /// While the connection is being moved off a silent path: when the silence began, for the report.
   std::optional<Instant> silent_since;
+  unsigned restarts = 0;  // of the path in use, during the present silence
 
   /// The dialler's question to an address that may be its acceptor behind a rebound NAT.
   struct Rebound {

@@ -9,6 +9,7 @@
 #include "path/stream_header.hpp"
 #include "quic/quic_event.hpp"
 #include "quicmesh/node_id.hpp"
+#include "quicmesh/time.hpp"
 
 namespace quicmesh {
 

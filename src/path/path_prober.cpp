@@ -60,9 +60,10 @@ void PathProber::remove(const NetworkPath& path) {
 }
 
 void PathProber::schedule(Instant now, Target& target) {
+  const bool ever_heard = target.heard_at != Instant{};
   Duration wait = warm_interval;
-  if (hurry_interval_ > Duration::zero() && target.unanswered < tries_max) {
-    wait = hurry_interval_;
+  if (hurry_interval_ > Duration::zero() && (ever_heard || target.unanswered < tries_max)) {
+    wait = std::min<Duration>(hurry_interval_ * (1 << std::min(target.unanswered / 4, 6u)), 1s);
   } else if (target.unanswered >= tries_max) {
     wait = retry_slow;
   } else if (target.unanswered > 0) {
@@ -111,7 +112,6 @@ void PathProber::hurry(Instant now, Duration interval) {
   hurry_interval_ = interval;
   if (!first) return;
   for (Target& target : targets_) {
-    target.unanswered = std::min(target.unanswered, tries_max - 3);
     target.due = now;
   }
 }

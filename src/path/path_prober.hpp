@@ -3,8 +3,9 @@
 // Probes are single small frames beside QUIC (probe_frame.hpp). Paths not in use are kept warm: one
 // probe every 5 s (+- 20 %) to those that answer. A path that does not answer is asked after 0.2,
 // 0.4, 0.8 ... s, at most 10 times in a row, then once a minute: an address that never answers must
-// not be flooded because somebody named it (THREATS TQ10). `hurry` probes everything at once, for a
-// connection whose own path has fallen silent.
+// not be flooded because somebody named it (THREATS TQ10). `hurry` probes everything at once, the
+// path in use too, for a connection that has fallen silent: every half PTO at first, every second
+// in the end.
 //
 // At most 8 targets; a new one beyond that takes the place of one that never answered, or is
 // refused.

@@ -1,11 +1,12 @@
 #include "path/path_table.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 namespace quicmesh {
 
 PathTable::Entry* PathTable::match(const NetworkPath& path) {
-  for (Entry& entry : entries_) {
+  for (Entry& entry : std::views::reverse(entries_)) {
     if (entry.path.socket != path.socket || entry.path.remote != path.remote) continue;
     if (entry.path.local == path.local) return &entry;
     // Dialled without choosing a source address: the first answer tells which one the kernel took.
@@ -37,12 +38,12 @@ PathLabel PathTable::label_for(Instant now, const NetworkPath& path) {
 }
 
 const PathTable::Entry& PathTable::renew(Instant now, const NetworkPath& path) {
-  Entry* entry = match(path);
-  if (entry == nullptr) entry = &insert(now, path, {});
-  entry->label = {++last_path_, 1};
-  ++entry->epoch;
-  entry->last_used = now;
-  return *entry;
+  const Entry* former = match(path);
+  const auto epoch = static_cast<std::uint16_t>(former == nullptr ? 1 : former->epoch + 1);
+  const NetworkPath known = former == nullptr ? path : former->path;
+  Entry& entry = insert(now, known, {++last_path_, 1});
+  entry.epoch = epoch;
+  return entry;
 }
 
 PathLabel PathTable::label_of_arrival(Instant now, const NetworkPath& path) {
@@ -70,12 +71,10 @@ std::optional<PathLabel> PathTable::known_arrival(Instant now, const NetworkPath
   return entry->label;
 }
 
-void PathTable::note_epoch(const NetworkPath& path, std::uint16_t epoch) {
-  Entry* entry = match(path);
-  if (entry == nullptr || entry->label == current_) return;
-  if (epoch <= entry->epoch) return;
-  entry->epoch = epoch;
-  entry->label = {++last_path_, 1};
+void PathTable::note_epoch(Instant now, const NetworkPath& path, std::uint16_t epoch) {
+  const Entry* former = match(path);
+  if (former == nullptr || epoch <= former->epoch) return;
+  insert(now, former->path, {++last_path_, 1}).epoch = epoch;
 }
 
 void PathTable::repoint(const NetworkPath& from, const NetworkPath& to) {

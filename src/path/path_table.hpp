@@ -7,7 +7,8 @@
 //   other new path gets a new label and QUIC validates it, with its 3 x limit (QUIC-FACTS Q6).
 // - The dialler takes packets only from paths it has chosen itself.
 // - Coming back to a path takes a new epoch and so a new label: for a while after a switch the
-//   acceptor would not follow to the old one (Q2). The epoch travels in probe frames.
+//   acceptor would not follow to the old one (Q2). The epoch travels in probe frames. The entry of
+//   the former epoch stays, for what QUIC still has to say under its label.
 // - At most 8 entries; the one unused for longest goes, never the current one: spoofed sources
 //   fill nothing.
 #pragma once
@@ -47,7 +48,7 @@ class PathTable {
 
   /// A frame of the dialler said that it comes to `path` for the `epoch`th time: a later epoch
   /// than known makes the next packet on it arrive under a new label.
-  void note_epoch(const NetworkPath& path, std::uint16_t epoch);
+  void note_epoch(Instant now, const NetworkPath& path, std::uint16_t epoch);
 
   /// The far end of `from` now sends from `to` (same IP, other port), and has proved it.
   void repoint(const NetworkPath& from, const NetworkPath& to);
@@ -63,7 +64,7 @@ class PathTable {
   Entry* match(const NetworkPath& path);
   Entry& insert(Instant now, const NetworkPath& path, PathLabel label);
 
-  std::vector<Entry> entries_;
+  std::vector<Entry> entries_;  // of several for one path the last is the valid one
   PathLabel current_;
   std::uint32_t last_path_ = 0;
 };

@@ -85,6 +85,7 @@ class QuicConnection {
   Result<void> reset_stream(StreamId stream, CloseCode code);
   Result<void> stop_stream(StreamId stream, CloseCode code);
   [[nodiscard]] std::size_t unacknowledged_bytes() const;
+  [[nodiscard]] std::size_t unacknowledged_bytes(StreamId stream) const;
   [[nodiscard]] std::size_t open_streams() const { return streams_.size(); }
 
   Result<void> send_datagram(Bytes data);
@@ -129,6 +130,8 @@ class QuicConnection {
     std::size_t uncredited = 0;  // received, and not yet given back to flow control
     bool end_queued = false;     // the application has finished writing
     bool end_sent = false;
+    bool end_sent_alone = false;  // in a frame without data
+    bool end_acknowledged = false;
     bool end_received = false;
     bool end_delivered = false;  // the application knows that nothing follows
     bool write_closed = false;   // reset by us or stopped by the peer

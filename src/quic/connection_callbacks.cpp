@@ -39,6 +39,10 @@ struct QuicConnection::Callbacks {
     QuicConnection& connection = self(user_data);
     if (Stream* stream = connection.find_stream(StreamId{id})) {
       stream->send.acknowledge_until(offset + size);
+      if (stream->end_sent && offset + size == stream->send.end_offset() &&
+          (size == 0 || !stream->end_sent_alone)) {
+        stream->end_acknowledged = true;
+      }
       connection.report_writable(*stream);
     }
     return 0;

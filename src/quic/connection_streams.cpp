@@ -112,12 +112,17 @@ Result<void> QuicConnection::stop_stream(StreamId id, CloseCode code) {
 
 std::size_t QuicConnection::unacknowledged_bytes() const {
   std::size_t total = 0;
-  for (const auto& [id, stream] : streams_) {
-    if (stream.write_closed) continue;
-    total += stream.send.held();
-    if (stream.end_queued && !stream.end_sent) ++total;
-  }
+  for (const auto& [id, stream] : streams_)
+    total += unacknowledged_bytes(id);
   return total;
+}
+
+std::size_t QuicConnection::unacknowledged_bytes(StreamId id) const {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return 0;
+  const Stream& stream = found->second;
+  if (stream.write_closed || stream.transport_closed) return 0;
+  return stream.send.held() + (stream.end_queued && !stream.end_acknowledged ? 1 : 0);
 }
 
 Result<void> QuicConnection::send_datagram(Bytes data) {

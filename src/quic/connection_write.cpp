@@ -181,7 +181,10 @@ ngtcp2_ssize QuicConnection::write_stream_frames(ngtcp2_path_storage& path, ngtc
                                   std::to_underlying(id), vectors.data(), count, to_ngtcp2(now));
     if (taken >= 0) {
       stream->send.mark_sent(static_cast<std::size_t>(taken));
-      if (with_end && stream->send.unsent() == 0) stream->end_sent = true;
+      if (with_end && stream->send.unsent() == 0) {
+        stream->end_sent = true;
+        stream->end_sent_alone = taken == 0;
+      }
     }
     const bool exhausted = stream->send.unsent() == 0 && (!stream->end_queued || stream->end_sent);
     if (written == NGTCP2_ERR_STREAM_DATA_BLOCKED) {

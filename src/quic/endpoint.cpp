@@ -400,9 +400,22 @@ std::size_t QuicEndpoint::unacknowledged_bytes(ConnectionHandle handle) const {
   return connection == nullptr ? 0 : connection->unacknowledged_bytes();
 }
 
+std::size_t QuicEndpoint::unacknowledged_bytes(ConnectionHandle handle, StreamId stream) const {
+  const QuicConnection* connection = find(handle);
+  return connection == nullptr ? 0 : connection->unacknowledged_bytes(stream);
+}
+
 std::size_t QuicEndpoint::open_streams(ConnectionHandle handle) const {
   const QuicConnection* connection = find(handle);
   return connection == nullptr ? 0 : connection->open_streams();
+}
+
+std::size_t QuicEndpoint::total_memory_used() const {
+  std::size_t total = 0;
+  for (const Slot& slot : slots_) {
+    if (slot.connection != nullptr) total += slot.connection->memory_used();
+  }
+  return total;
 }
 
 std::size_t QuicEndpoint::memory_used(ConnectionHandle handle) const {

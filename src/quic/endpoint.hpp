@@ -149,9 +149,13 @@ class QuicEndpoint {
   [[nodiscard]] QuicPathInfo path_info(ConnectionHandle connection) const;
   /// Bytes written and not acknowledged, over all streams; O(streams).
   [[nodiscard]] std::size_t unacknowledged_bytes(ConnectionHandle connection) const;
+  [[nodiscard]] std::size_t unacknowledged_bytes(ConnectionHandle connection,
+                                                 StreamId stream) const;
   [[nodiscard]] std::size_t open_streams(ConnectionHandle connection) const;
   [[nodiscard]] std::size_t memory_used(ConnectionHandle connection) const;
   [[nodiscard]] std::size_t connections() const { return connections_; }
+  /// Over all connections: ngtcp2's allocations and what was received and not credited; O(slots).
+  [[nodiscard]] std::size_t total_memory_used() const;
   [[nodiscard]] const QuicCounters& counters() const;
 
  private:

@@ -296,6 +296,29 @@ TEST_F(Quic, data_that_arrives_with_the_close_can_still_be_read) {
   EXPECT_EQ(received, pattern(500));
 }
 
+// Whoever waits for this before closing must not lose the end of a stream.
+TEST_F(Quic, a_stream_is_unacknowledged_until_its_end_is) {
+  connect();
+  for (const bool end_with_data : {true, false}) {
+    QuicEndpoint& from = *pair.dialler.endpoint;
+    const StreamId stream = from.open_stream(*pair.dialler.connection, false).value();
+    Bytes data = pattern(100);
+    ASSERT_TRUE(from.write(*pair.dialler.connection, stream, data, end_with_data));
+    if (!end_with_data) {
+      pair.run(100ms);
+      EXPECT_EQ(from.unacknowledged_bytes(*pair.dialler.connection), 0u);
+      Bytes nothing;
+      ASSERT_TRUE(from.write(*pair.dialler.connection, stream, nothing, true));
+    }
+    pair.lose = [](bool to_acceptor, ByteView) { return to_acceptor; };
+    pair.run(3ms);
+    EXPECT_GT(from.unacknowledged_bytes(*pair.dialler.connection), 0u) << "the end is on its way";
+    pair.lose = [](bool, ByteView) { return false; };
+    pair.run(2s);
+    EXPECT_EQ(from.unacknowledged_bytes(*pair.dialler.connection), 0u);
+  }
+}
+
 TEST_F(Quic, a_lost_close_is_repeated_when_the_peer_goes_on_talking) {
   connect();
   bool lose_close = true;
