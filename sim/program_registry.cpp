@@ -1,0 +1,60 @@
+#include "sim/program_registry.hpp"
+
+#include "sim/sim_errc.hpp"
+
+namespace quicmesh::sim {
+
+std::span<const ProgramInfo> programs() {
+  static const std::vector<ProgramInfo> all = {
+      {"transfer",
+       run_transfer,
+       {{"loss", {"0%", "2%", "10%", "25%"}}},
+       {"seconds", "mbit_per_s"},
+       {}},
+      {"path-switch",
+       run_path_switch,
+       {{"begin_on", {"relay", "direct"}},
+        {"sender", {"dialler", "acceptor"}},
+        {"mover", {"dialler", "acceptor"}}},
+       {"stall_ms"},
+       {{"stall_ms", "bar_ms"}}},
+      {"dead-path",
+       run_dead_path,
+       {{"begin_on", {"relay", "direct"}}, {"sender", {"dialler", "acceptor"}}},
+       {"left_ms", "stall_ms"},
+       {{"left_ms", "bar_ms"}}},
+      {"nat-rebinding",
+       run_nat_rebinding,
+       {{"sender", {"dialler", "acceptor"}}},
+       {"seconds", "stall_ms"},
+       {}},
+      {"many-nodes", run_many_nodes, {}, {"healed_ms", "connections"}, {}},
+  };
+  return all;
+}
+
+ScenarioResult<HostId> host_of_setting(const Scenario& scenario, Simulation& simulation,
+                                       std::string_view setting, std::string_view fallback) {
+  const auto name = scenario.settings.text(setting, fallback);
+  if (!name) return std::unexpected(name.error());
+  const auto host = simulation.network().find_host(*name);
+  if (host) return *host;
+  return std::unexpected(ScenarioError{
+      SimErrc::scenario_value,
+      scenario.file + ":1: " + std::string(setting) + ": there is no host '" + *name + "'"});
+}
+
+void conclude(ScenarioReport& report, const Simulation& simulation, const RunResult& result) {
+  if (!result && report.ok) {
+    report.ok = false;
+    report.message = result.message;
+  }
+  if (!report.ok && report.message.find("--seed") == std::string::npos) {
+    report.message += "; replay: " + simulation.config().replay;
+  }
+  report.add("simulated_s", std::chrono::duration<double>(simulation.elapsed()).count());
+  report.add("events", static_cast<std::int64_t>(simulation.events()));
+  report.add("trace_hash", const_cast<Simulation&>(simulation).trace().hash_text());
+}
+
+}  // namespace quicmesh::sim

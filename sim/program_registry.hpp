@@ -1,0 +1,48 @@
+// The programs that a scenario can run, each in a file program_*.cpp.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sim/scenario_runner.hpp"
+#include "sim/simulation.hpp"
+
+namespace quicmesh::sim {
+
+/// Where a program gets what the timeline says to it ("program" faults).
+using ProgramFaults = std::function<void(const ScenarioFault&)>;
+
+/// A program's run: builds the nodes of `scenario` in `simulation` and measures.
+/// It has been told nothing yet; it sets `faults` before it lets time pass.
+using RunProgram = ScenarioResult<ScenarioReport> (*)(const Scenario& scenario,
+                                                      Simulation& simulation,
+                                                      ProgramFaults& faults);
+
+struct ProgramInfo {
+  std::string_view name;
+  RunProgram run;
+  std::vector<VariantDimension> dimensions;
+  /// Figures of which a suite prints the median and the maximum over its seeds.
+  std::vector<std::string_view> measured;
+  /// Pairs of names: the median of the first must not exceed the median of the second.
+  std::vector<std::pair<std::string_view, std::string_view>> bars;
+};
+
+std::span<const ProgramInfo> programs();
+
+ScenarioResult<ScenarioReport> run_transfer(const Scenario&, Simulation&, ProgramFaults&);
+ScenarioResult<ScenarioReport> run_path_switch(const Scenario&, Simulation&, ProgramFaults&);
+ScenarioResult<ScenarioReport> run_dead_path(const Scenario&, Simulation&, ProgramFaults&);
+ScenarioResult<ScenarioReport> run_nat_rebinding(const Scenario&, Simulation&, ProgramFaults&);
+ScenarioResult<ScenarioReport> run_many_nodes(const Scenario&, Simulation&, ProgramFaults&);
+
+/// The host called `name`; an error that names the setting if there is none.
+ScenarioResult<HostId> host_of_setting(const Scenario& scenario, Simulation& simulation,
+                                       std::string_view setting, std::string_view fallback);
+
+/// Closes a report: what the run's end says, bytes wrong or missing, the trace hash.
+void conclude(ScenarioReport& report, const Simulation& simulation, const RunResult& result);
+
+}  // namespace quicmesh::sim
