@@ -106,14 +106,17 @@ template <class Handler>
 void NodeHub::arm(std::shared_ptr<WaitSlot> slot, Handler handler) {
   Waiter waiter;
   const Executor executor = asio::get_associated_executor(handler);
-  auto cancellation = asio::get_associated_cancellation_slot(handler);
+  const bool cancellable = asio::get_associated_cancellation_slot(handler).is_connected();
   std::uint64_t ticket = 0;
   {
     const std::scoped_lock lock(mutex_);
     ticket = ++tickets_;
     if (executor != executor_) waiter.elsewhere = tracked(executor);
   }
-  if (cancellation.is_connected()) {
+  waiter.handler = std::move(handler);
+  if (cancellable) {
+    // The erased handler has taken the slot over and offers one of its own.
+    auto cancellation = asio::get_associated_cancellation_slot(waiter.handler);
     std::weak_ptr<NodeHub> hub = weak_from_this();
     std::weak_ptr<WaitSlot> weak_slot = slot;
     cancellation.assign([hub, weak_slot, ticket](asio::cancellation_type) {
@@ -122,7 +125,6 @@ void NodeHub::arm(std::shared_ptr<WaitSlot> slot, Handler handler) {
       if (strong_hub && strong_slot) strong_hub->cancel(*strong_slot, ticket);
     });
   }
-  waiter.handler = std::move(handler);
   {
     const std::scoped_lock lock(mutex_);
     if (phase_ == Phase::closed) {

@@ -40,7 +40,7 @@ namespace quicmesh::real {
 namespace asio = boost::asio;
 using asio::awaitable;
 
-inline constexpr std::chrono::seconds hang_guard{100};
+inline constexpr std::chrono::seconds hang_guard{60};
 
 using Body = std::function<awaitable<void>(asio::io_context&)>;
 
