@@ -1,0 +1,50 @@
+#include "file_transfer.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+constexpr auto show_every = std::chrono::milliseconds(100);
+constexpr Duration look_every = 1s;
+
+}  // namespace
+
+Task<Bytes> read_frame(Stream& stream) {
+  auto reading_header = stream.read_exactly(frame_header_size);
+  const auto header = co_await std::move(reading_header);
+  if (!header) co_return failure(header.error());
+  const auto size = decode_frame_size(*header);
+  if (!size) co_return failure(size.error());
+  auto reading = stream.read_exactly(*size);
+  co_return co_await std::move(reading);
+}
+
+Progress::Progress(EventSink emit, Extent extent)
+    : emit_(std::move(emit)),
+      extent_(std::move(extent)),
+      bytes_(extent_.start),
+      started_(std::chrono::steady_clock::now()),
+      moved_at_(started_),
+      shown_at_(started_) {}
+
+void Progress::show(std::uint64_t bytes) {
+  const auto now = std::chrono::steady_clock::now();
+  if (bytes > bytes_) moved_at_ = now;
+  bytes_ = bytes;
+  if (now - shown_at_ < show_every) return;
+  shown_at_ = now;
+  emit_({{"event", "progress"},
+         {"name", extent_.name},
+         {"bytes", bytes},
+         {"total", extent_.total},
+         {"moved", bytes - extent_.start},
+         {"seconds", seconds()}});
+}
+
+asio::awaitable<void> until_stalled(const Progress& progress) {
+  while (seconds_since(progress.moved_at()) < std::chrono::duration<double>(stall_limit).count()) {
+    auto resting = pause_for(look_every);
+    co_await std::move(resting);
+  }
+}
+
+}  // namespace quicmesh::cli

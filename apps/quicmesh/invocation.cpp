@@ -1,0 +1,37 @@
+#include "invocation.hpp"
+
+namespace quicmesh::cli {
+
+void add_setting(CLI::App& command, Invocation& invocation, const std::string& name,
+                 const std::string& key) {
+  const std::string description(find_setting(key)->description);
+  auto* option = command.add_option_function<std::vector<std::string>>(
+      name,
+      [&invocation, key](const std::vector<std::string>& texts) { invocation.flags[key] = texts; },
+      description);
+  option->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void add_node_settings(CLI::App& command, Invocation& invocation) {
+  add_setting(command, invocation, "--listen", "listen");
+  add_setting(command, invocation, "--bootstrap", "bootstrap");
+  add_setting(command, invocation, "--congestion", "congestion");
+  add_setting(command, invocation, "--idle-timeout", "idle_timeout");
+  add_setting(command, invocation, "--keep-alive", "keep_alive");
+  add_setting(command, invocation, "--handshake-timeout", "handshake_timeout");
+  add_setting(command, invocation, "--max-connections", "max_connections");
+  command.add_flag_callback(
+      "--no-mdns", [&invocation] { invocation.flags["mdns"] = {"false"}; },
+      "do not look for nodes of the local network");
+  command.add_flag_callback(
+      "--direct-only", [&invocation] { invocation.flags["path"] = {"direct"}; }, "use no relay");
+  command.add_flag_callback(
+      "--private", [&invocation] { invocation.flags["private"] = {"true"}; },
+      "announce and publish nothing about this node");
+}
+
+void add_example(CLI::App& command, const std::string& example) {
+  command.footer("Example:\n  " + example);
+}
+
+}  // namespace quicmesh::cli

@@ -1,0 +1,73 @@
+// `quicmesh limits`: every bound, what happens beyond it, and how often it did in the running node.
+#include <array>
+#include <string_view>
+
+#include "control_client.hpp"
+#include "control_protocol.hpp"
+#include "file_inbox.hpp"
+#include "invocation.hpp"
+#include "quicmesh/node.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+struct Limit {
+  std::string_view name;
+  std::uint64_t value;
+  std::string_view policy;
+  std::string_view counter = {};  // the member of `status` that counts what was dropped
+};
+
+constexpr std::array limits{
+    Limit{"connection.datagrams", Connection::datagrams_max, "the oldest datagram goes",
+          "flow_datagrams_dropped"},
+    Limit{"stream.write_queue_bytes", Stream::write_queue_max, "writing waits"},
+    Limit{"node.handlers_per_peer", Node::handlers_per_peer_max, "further streams wait"},
+    Limit{"node.streams_waiting", Node::streams_waiting_max, "the newest stream is refused",
+          "streams_refused"},
+    Limit{"node.events", Node::events_max, "the oldest event goes", "events_dropped"},
+    Limit{"node_address.addresses", NodeAddress::addresses_max, "a longer list is refused"},
+    Limit{"control.clients", control_clients_max, "one more is refused"},
+    Limit{"control.request_bytes", control_request_max, "a longer request is refused"},
+    Limit{"control.lines_waiting", control_lines_max, "a client that does not read is dropped"},
+    Limit{"file.transfers", FileInbox::transfers_max, "one more is refused as busy"},
+    Limit{"file.frame_bytes", file_frame_max, "a longer message ends the transfer"},
+    Limit{"file.name_bytes", offered_name_max, "a longer name is refused"},
+    Limit{"file.size_bytes", file_size_max, "a larger file is refused"},
+    Limit{"file.same_names", PartFile::names_max, "one more is refused"},
+};
+
+int show_limits(const Settings& settings, Output& output) {
+  const DataFolder folder(settings.text("data"));
+  boost::json::object status;
+  if (folder.locked()) {
+    // Without an answer the limits are shown all the same, without what was dropped.
+    (void)ask_running_node(
+        folder, {{"cmd", "status"}}, [&](const boost::json::object& event) { status = event; },
+        exit_interrupted);
+  }
+  const auto show = [&](const Limit& limit) {
+    const boost::json::value* drops =
+        limit.counter.empty() ? nullptr : status.if_contains(limit.counter);
+    output.event({{"event", "limit"},
+                  {"name", limit.name},
+                  {"value", limit.value},
+                  {"policy", limit.policy},
+                  {"drops", drops == nullptr ? boost::json::value(nullptr) : *drops}});
+  };
+  for (const Limit& limit : limits)
+    show(limit);
+  show({"node.connections", settings.count("max_connections"), "a further handshake is refused",
+        "handshakes_refused"});
+  return exit_done;
+}
+
+}  // namespace
+
+void add_limits_command(CLI::App& app, Invocation& invocation) {
+  CLI::App& command = *app.add_subcommand("limits", "every bound, and what happens beyond it");
+  add_example(command, "quicmesh limits --json");
+  command.callback([&invocation] { invocation.run = show_limits; });
+}
+
+}  // namespace quicmesh::cli

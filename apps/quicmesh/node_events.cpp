@@ -1,0 +1,77 @@
+#include "node_events.hpp"
+
+#include <fmt/format.h>
+
+#include "failure.hpp"
+#include "text.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+using boost::json::object;
+using Objects = std::vector<object>;
+
+std::int64_t microseconds(Duration time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+}
+
+struct ToJson {
+  Objects operator()(const event::PeerUp& up) const {
+    return {object{{"event", "peer_up"},
+                   {"peer", up.peer.to_hex()},
+                   {"path", direct_path},
+                   {"remote", up.remote.to_string()},
+                   {"dialled_by_us", up.dialled_by_us}}};
+  }
+
+  Objects operator()(const event::PeerDown& down) const {
+    return {object{{"event", "peer_down"},
+                   {"peer", down.peer.to_hex()},
+                   {"reason", valid_utf8(down.reason)},
+                   {"code", code_name(down.error)},
+                   {"error", down.error.message()}}};
+  }
+
+  Objects operator()(const event::PeerUnreachable& unreachable) const {
+    auto told = to_json(make_failure(fmt::format("cannot reach {}", unreachable.peer.prefix()),
+                                     unreachable.error, unreachable.reason));
+    told["peer"] = unreachable.peer.to_hex();
+    return {std::move(told)};
+  }
+
+  Objects operator()(const event::HandshakeRefused& refused) const {
+    auto told =
+        to_json(make_failure(fmt::format("refused a handshake of {}", refused.remote.to_string()),
+                             refused.error, refused.reason));
+    told["remote"] = refused.remote.to_string();
+    return {std::move(told)};
+  }
+
+  Objects operator()(const event::PathChanged& changed) const {
+    Objects objects{object{{"event", "path_changed"},
+                           {"peer", changed.peer.to_hex()},
+                           {"from", changed.from.to_string()},
+                           {"to", changed.to.to_string()},
+                           {"rtt_us", microseconds(changed.rtt)}}};
+    if (changed.stall > Duration{})
+      objects.push_back(
+          object{{"event", "path_resumed"},
+                 {"peer", changed.peer.to_hex()},
+                 {"stall_ms", static_cast<double>(microseconds(changed.stall)) / 1e3}});
+    return objects;
+  }
+
+  Objects operator()(const event::PathRefused& refused) const {
+    return {object{{"event", "path_refused"},
+                   {"peer", refused.peer.to_hex()},
+                   {"remote", refused.remote.to_string()}}};
+  }
+};
+
+}  // namespace
+
+Objects to_json(const Event& event) {
+  return std::visit(ToJson(), event);
+}
+
+}  // namespace quicmesh::cli

@@ -1,0 +1,163 @@
+#include "output.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include <fmt/format.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "text.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+/// Six decimals at most: Boost.JSON would write 2.5 as 2.5E0, which is JSON but nothing to read.
+std::string number_text(double value) {
+  if (!std::isfinite(value)) return "null";
+  std::string text = fmt::format("{:.6f}", value);
+  while (text.back() == '0')
+    text.pop_back();
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+/// Arrays and objects of our own making, a few levels deep.
+void write_value(std::string& out, const boost::json::value& value) {
+  const char* separator = "";
+  if (value.is_double()) {
+    out += number_text(value.get_double());
+  } else if (value.is_array()) {
+    out += '[';
+    for (const boost::json::value& element : value.get_array()) {
+      out += std::exchange(separator, ",");
+      write_value(out, element);
+    }
+    out += ']';
+  } else if (value.is_object()) {
+    out += '{';
+    for (const auto& [key, member] : value.get_object()) {
+      out += std::exchange(separator, ",");
+      out += boost::json::serialize(key);
+      out += ':';
+      write_value(out, member);
+    }
+    out += '}';
+  } else {
+    out += boost::json::serialize(value);
+  }
+}
+
+}  // namespace
+
+Output::Output(bool json) : json_(json), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+EventSink Output::sink() {
+  return [this](const boost::json::object& event) { this->event(event); };
+}
+
+void Output::event(const boost::json::object& event) {
+  const std::string kind = text_of(event, "event");
+  if (kind == "progress") return show_progress(event);
+  clear_progress();
+  if (kind == "error") {
+    std::string line = printable(text_of(event, "message"));
+    const std::string hint = text_of(event, "hint");
+    if (!hint.empty()) line.append(" (").append(printable(hint)).append(")");
+    std::fprintf(stderr, "quicmesh: %s\n", line.c_str());
+    if (!json_) return;
+  }
+  const std::string text = json_ ? to_text(event) : event_text(event);
+  if (text.empty()) return;
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+  // Whoever reads through a pipe waits for this line.
+  std::fflush(stdout);
+}
+
+void Output::fail(const Failure& failure) {
+  event(to_json(failure));
+}
+
+void Output::line(const std::string& text) {
+  if (json_) return;
+  clear_progress();
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+void Output::show_progress(const boost::json::object& event) {
+  if (!terminal_ || json_) return;
+  const auto total = static_cast<std::uint64_t>(integer_of(event, "total"));
+  const auto bytes = static_cast<std::uint64_t>(integer_of(event, "bytes"));
+  constexpr std::size_t width = 30;
+  const double part = total == 0 ? 1.0 : static_cast<double>(bytes) / static_cast<double>(total);
+  const auto filled = std::min(width, static_cast<std::size_t>(part * width));
+  const std::string line =
+      fmt::format("\r\x1b[K{} [{}{}] {:3.0f} %  {} of {}  {}", printable(text_of(event, "name")),
+                  std::string(filled, '#'), std::string(width - filled, '.'), part * 100,
+                  human_bytes(bytes), human_bytes(total),
+                  human_rate(static_cast<std::uint64_t>(integer_of(event, "moved")),
+                             number_of(event, "seconds")));
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  progress_shown_ = true;
+}
+
+void Output::clear_progress() {
+  if (!progress_shown_) return;
+  std::fputs("\r\x1b[K", stderr);
+  progress_shown_ = false;
+}
+
+std::string text_of(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_string()) return {};
+  return std::string(value->get_string());
+}
+
+std::int64_t integer_of(const boost::json::object& object, std::string_view key,
+                        std::int64_t fallback) {
+  const boost::json::value* value = object.if_contains(key);
+  if (value == nullptr) return fallback;
+  if (value->is_int64()) return value->get_int64();
+  if (value->is_uint64() && value->get_uint64() <= INT64_MAX)
+    return static_cast<std::int64_t>(value->get_uint64());
+  return fallback;
+}
+
+double number_of(const boost::json::object& object, std::string_view key, double fallback) {
+  const boost::json::value* value = object.if_contains(key);
+  if (value == nullptr) return fallback;
+  if (value->is_double()) return value->get_double();
+  if (value->is_int64()) return static_cast<double>(value->get_int64());
+  if (value->is_uint64()) return static_cast<double>(value->get_uint64());
+  return fallback;
+}
+
+bool flag_of(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+bool parse_object(std::string_view text, boost::json::object& object) {
+  boost::json::parse_options options;
+  options.max_depth = 8;
+  boost::system::error_code error;
+  boost::json::value value = boost::json::parse(text, error, {}, options);
+  if (error || !value.is_object()) return false;
+  object = std::move(value.get_object());
+  return true;
+}
+
+std::string to_text(const boost::json::object& object) {
+  std::string out;
+  write_value(out, object);
+  return out;
+}
+
+}  // namespace quicmesh::cli

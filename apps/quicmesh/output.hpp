@@ -1,0 +1,55 @@
+// What a command says: events go to stdout, as JSON lines or as lines for people; errors to stderr
+// as well, and progress to stderr if that is a terminal.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include <boost/json/object.hpp>
+
+#include "failure.hpp"
+
+namespace quicmesh::cli {
+
+/// Where an operation reports to: the Output of this process, or a client of the control socket.
+using EventSink = std::function<void(const boost::json::object& event)>;
+
+class Output {
+ public:
+  explicit Output(bool json);
+
+  [[nodiscard]] bool json() const { return json_; }
+
+  /// Prints an event. "error" goes to stderr in text mode, "progress" only ever to a terminal.
+  void event(const boost::json::object& event);
+  void fail(const Failure& failure);
+  /// A line for people: nothing with --json.
+  void line(const std::string& text);
+  [[nodiscard]] EventSink sink();
+
+ private:
+  void show_progress(const boost::json::object& event);
+  void clear_progress();
+
+  bool json_;
+  bool terminal_;
+  bool progress_shown_ = false;
+};
+
+/// How an event reads for a person; empty for one that people need not see.
+[[nodiscard]] std::string event_text(const boost::json::object& event);
+
+/// Members of events, with a default for what is missing or of another kind.
+[[nodiscard]] std::string text_of(const boost::json::object& object, std::string_view key);
+[[nodiscard]] std::int64_t integer_of(const boost::json::object& object, std::string_view key,
+                                      std::int64_t fallback = 0);
+[[nodiscard]] double number_of(const boost::json::object& object, std::string_view key,
+                               double fallback = 0);
+[[nodiscard]] bool flag_of(const boost::json::object& object, std::string_view key);
+
+/// `text` as a JSON object of at most a few levels; nothing if it is no such thing.
+[[nodiscard]] bool parse_object(std::string_view text, boost::json::object& object);
+[[nodiscard]] std::string to_text(const boost::json::object& object);
+
+}  // namespace quicmesh::cli

@@ -1,0 +1,220 @@
+// The operation send: one file to one node under quicmesh/file/1 (docs/protocols/file.md).
+//
+// The file is hashed, offered, and sent from where the receiver has it already; while the data go
+// out, the receiver's verdict is awaited, since it may refuse in the middle.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/hex.hpp"
+#include "file_source.hpp"
+#include "file_transfer.hpp"
+#include "operation.hpp"
+#include "quic/quic_errc.hpp"
+#include "text.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+using namespace asio::experimental::awaitable_operators;
+
+constexpr std::size_t piece_size = 256 * 1024;
+constexpr std::size_t smallest_piece = 4096;
+constexpr int pieces_per_second = 50;
+constexpr Duration connect_limit = 30s;
+
+/// Everything about one sending; it lives in the frame of the operation.
+struct Sending {
+  Operation& operation;
+  NodeAddress peer;
+  FileSource source;
+  FileOffer offer;
+  std::uint64_t rate = 0;  // bytes a second; 0 for no limit
+};
+
+Failure refusal(const Sending& sending, FileStatus status, const std::string& text) {
+  Failure failure{.code = "file." + std::string(name_of(status))};
+  failure.message = fmt::format("{} refused \"{}\": {}", sending.peer.id.prefix(),
+                                sending.offer.name, text.empty() ? name_of(status) : text);
+  switch (status) {
+    case FileStatus::busy:
+      failure.hint = "try again in a moment";
+      break;
+    case FileStatus::not_wanted:
+      failure.hint = "the receiver has to allow this node with `recv --from`";
+      break;
+    case FileStatus::no_space:
+    case FileStatus::cannot_write:
+      failure.hint = "the receiver's disk or folder is the reason; what has arrived is kept there";
+      break;
+    default:
+      failure.hint = "send it again";
+  }
+  return failure;
+}
+
+/// The stream broke: the receiver's doing, or the connection's.
+Failure broken(const Sending& sending, std::error_code error) {
+  const std::string what = fmt::format("sending to {}", sending.peer.id.prefix());
+  Failure failure =
+      make_failure(what, error, sending.operation.host.node()->last_reason(sending.peer.id));
+  if (error == make_error_code(QuicErrc::stream_refused)) {
+    failure.message = what + ": the node receives no files now";
+    failure.hint = "start `quicmesh recv` there";
+  } else {
+    failure.hint = "what has arrived is kept: send it again and it goes on from there";
+  }
+  return failure;
+}
+
+asio::awaitable<Outcome<void>> send_data(Sending& sending, Stream& stream, std::uint64_t start,
+                                         Progress& progress) {
+  const std::size_t piece =
+      sending.rate == 0 ? piece_size
+                        : std::clamp(static_cast<std::size_t>(sending.rate / pieces_per_second),
+                                     smallest_piece, piece_size);
+  for (std::uint64_t at = start; at < sending.offer.size;) {
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(piece, sending.offer.size - at));
+    auto data = sending.source.read(at, size);
+    if (!data) co_return std::unexpected(data.error());
+    auto writing = stream.write(std::move(*data));
+    if (const auto written = co_await std::move(writing); !written)
+      co_return std::unexpected(broken(sending, written.error()));
+    at += size;
+    progress.show(at);
+    if (sending.rate == 0) continue;
+    const double due = static_cast<double>(at - start) / static_cast<double>(sending.rate);
+    if (const double early = due - progress.seconds(); early > 0) {
+      auto resting = pause_for(Duration(static_cast<Duration::rep>(early * 1e9)));
+      co_await std::move(resting);
+    }
+  }
+  co_return Outcome<void>();
+}
+
+/// The receiver's last word, once all was sent or the stream broke.
+asio::awaitable<Outcome<FileVerdict>> read_verdict(Sending& sending, Stream& stream,
+                                                   Duration limit) {
+  auto reading = read_frame(stream);
+  auto limited = within(limit, std::move(reading));
+  const auto frame = co_await std::move(limited);
+  const auto verdict = decoded(frame, decode_verdict);
+  if (!verdict) co_return std::unexpected(broken(sending, verdict.error()));
+  co_return *verdict;
+}
+
+/// Sends the data, and listens for a verdict meanwhile.
+asio::awaitable<Outcome<FileVerdict>> transfer(Sending& sending, Stream& stream,
+                                               std::uint64_t start, Progress& progress) {
+  auto sending_data = send_data(sending, stream, start, progress);
+  auto listening = read_frame(stream);
+  auto race = std::move(sending_data) || std::move(listening);
+  auto outcome = co_await std::move(race);
+  if (outcome.index() == 1) {
+    const auto& frame = std::get<1>(outcome);
+    const auto verdict = decoded(frame, decode_verdict);
+    if (!verdict) co_return std::unexpected(broken(sending, verdict.error()));
+    co_return *verdict;
+  }
+  const auto& sent = std::get<0>(outcome);
+  if (!sent) {
+    // A receiver that gave up says why before it stops reading.
+    auto reading = read_verdict(sending, stream, 2s);
+    auto verdict = co_await std::move(reading);
+    if (verdict && verdict->status != FileStatus::good) co_return verdict;
+    co_return std::unexpected(sent.error());
+  }
+  auto finishing = stream.finish();
+  (void)co_await std::move(finishing);  // the verdict tells
+  auto reading = read_verdict(sending, stream, disk_limit);
+  co_return co_await std::move(reading);
+}
+
+/// From where to go on: what the receiver holds, if it is the beginning of this file.
+asio::awaitable<Outcome<std::uint64_t>> agree_on_start(Sending& sending, Stream& stream) {
+  auto offering = stream.write(encode(sending.offer));
+  if (const auto written = co_await std::move(offering); !written)
+    co_return std::unexpected(broken(sending, written.error()));
+  auto reading = read_frame(stream);
+  auto limited = within(disk_limit, std::move(reading));
+  const auto frame = co_await std::move(limited);
+  const auto answer = decoded(frame, decode_answer);
+  if (!answer) co_return std::unexpected(broken(sending, answer.error()));
+  if (answer->status != FileStatus::good)
+    co_return std::unexpected(refusal(sending, answer->status, answer->text));
+  FileBegin begin;
+  if (answer->held > 0 && answer->held <= sending.offer.size) {
+    const std::uint64_t held = answer->held;
+    auto hash = [&sending, held] { return sending.source.hash(held); };
+    auto hashing = blocking(sending.operation.host.pool(), hash);
+    const auto digest = co_await std::move(hashing);
+    if (!digest) co_return std::unexpected(digest.error());
+    if (*digest == answer->held_hash) begin.start = held;
+  }
+  auto beginning = stream.write(encode(begin));
+  if (const auto written = co_await std::move(beginning); !written)
+    co_return std::unexpected(broken(sending, written.error()));
+  co_return begin.start;
+}
+
+asio::awaitable<Outcome<void>> send_file(Sending& sending) {
+  NodeHost& host = sending.operation.host;
+  auto hash = [&sending] { return sending.source.hash(sending.source.size()); };
+  auto hashing = blocking(host.pool(), hash);
+  const auto digest = co_await std::move(hashing);
+  if (!digest) co_return std::unexpected(digest.error());
+  sending.offer.hash = *digest;
+
+  auto connecting = connect_to(host, sending.peer, file_protocol, connect_limit);
+  auto connection = co_await std::move(connecting);
+  if (!connection) co_return std::unexpected(connection.error());
+  const PathChangeCount path_changes(host, sending.peer.id);
+  auto opening = connection->open_stream();
+  auto limited = within(message_limit, std::move(opening));
+  auto stream = co_await std::move(limited);
+  if (!stream) co_return std::unexpected(broken(sending, stream.error()));
+  auto agreeing = agree_on_start(sending, *stream);
+  const auto start = co_await std::move(agreeing);
+  if (!start) co_return std::unexpected(start.error());
+
+  Progress progress(
+      sending.operation.emit,
+      {.name = valid_utf8(sending.offer.name), .total = sending.offer.size, .start = *start});
+  auto transferring = transfer(sending, *stream, *start, progress);
+  const auto verdict = co_await std::move(transferring);
+  if (!verdict) co_return std::unexpected(verdict.error());
+  if (verdict->status == FileStatus::hash_mismatch && sending.source.changed())
+    co_return std::unexpected(sending.source.changed_failure());
+  if (verdict->status != FileStatus::good)
+    co_return std::unexpected(refusal(sending, verdict->status, verdict->text));
+  sending.operation.emit({{"event", "done"},
+                          {"bytes", sending.offer.size},
+                          {"seconds", progress.seconds()},
+                          {"blake3", to_hex(sending.offer.hash)},
+                          {"path_changes", path_changes.count()},
+                          {"moved", sending.offer.size - *start},
+                          {"resumed_from", *start}});
+  co_return Outcome<void>();
+}
+
+}  // namespace
+
+asio::awaitable<int> send_operation(Operation operation) {
+  auto peer = node_of(operation.request, "node");
+  if (!peer) co_return operation.fail(peer.error());
+  auto source = FileSource::open(text_of(operation.request, "file"));
+  if (!source) co_return operation.fail(source.error());
+  const std::string other_name = text_of(operation.request, "name");
+  Sending sending{.operation = operation, .peer = std::move(*peer), .source = std::move(*source)};
+  sending.offer.size = sending.source.size();
+  sending.offer.name = other_name.empty() ? sending.source.name() : other_name;
+  sending.rate =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, integer_of(operation.request, "rate")));
+  auto sent = send_file(sending);
+  const auto done = co_await std::move(sent);
+  if (!done) co_return operation.fail(done.error());
+  co_return exit_done;
+}
+
+}  // namespace quicmesh::cli

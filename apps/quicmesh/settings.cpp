@@ -1,0 +1,254 @@
+#include "settings.hpp"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "quicmesh/result.hpp"
+#include "settings_file.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+using Kind = SettingKind;
+
+constexpr std::array specs{
+    SettingSpec{"data", Kind::folder, "", "identity, caches and the control socket"},
+    SettingSpec{"log", Kind::choice, "warn", "what is logged on stderr",
+                "off error warn info debug trace"},
+    SettingSpec{"json", Kind::flag, "false", "one JSON object a line on stdout"},
+    SettingSpec{"listen", Kind::addresses, "", "where to receive; any free port without"},
+    SettingSpec{"bootstrap", Kind::nodes, "", "nodes to stay connected to"},
+    SettingSpec{"mdns", Kind::flag, "true", "find nodes of the local network"},
+    SettingSpec{"private", Kind::flag, "false", "announce and publish nothing about this node"},
+    SettingSpec{"path", Kind::choice, "any", "which paths to use", "any direct"},
+    SettingSpec{"congestion", Kind::choice, "bbr", "congestion control", "bbr cubic"},
+    SettingSpec{"idle_timeout", Kind::seconds, "30", "a silent peer is given up after this"},
+    SettingSpec{"keep_alive", Kind::seconds, "12", "something is sent at least this often"},
+    SettingSpec{"handshake_timeout", Kind::seconds, "10", "a dial is given up after this"},
+    SettingSpec{"max_connections", Kind::count, "20000", "peers at once"},
+    SettingSpec{"out", Kind::folder, ".", "where received files go"},
+};
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string home_folder(const char* xdg_variable, std::string_view otherwise) {
+  const std::string own = variable(xdg_variable);
+  if (!own.empty() && own.front() == '/') return own + "/quicmesh";
+  return fmt::format("{}/{}/quicmesh", variable("HOME"), otherwise);
+}
+
+std::string environment_name(std::string_view key) {
+  std::string name = "QUICMESH_";
+  for (const char character : key)
+    name += static_cast<char>(character >= 'a' && character <= 'z' ? character - 32 : character);
+  return name;
+}
+
+std::vector<std::string> words(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end > 0) out.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+bool is_list(Kind kind) {
+  return kind == Kind::addresses || kind == Kind::nodes;
+}
+
+/// A finite number between the bounds, in decimal notation; NaN for anything else.
+double parse_number(std::string_view text, double least, double most) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
+  const bool good = error == std::errc{} && stop == end && value >= least && value <= most;
+  return good ? value : std::nan("");
+}
+
+/// What is wrong with `text` as a value of `spec`; empty if nothing is.
+std::string complaint(const SettingSpec& spec, const std::string& text) {
+  switch (spec.kind) {
+    case Kind::text:
+    case Kind::folder:
+      return text.empty() ? "must not be empty" : "";
+    case Kind::flag:
+      return text == "true" || text == "false" ? "" : "must be true or false";
+    case Kind::seconds:
+      return std::isnan(parse_number(text, 0.001, 86'400))
+                 ? "must be a number of seconds up to 86400"
+                 : "";
+    case Kind::count: {
+      const double value = parse_number(text, 1, 1'000'000);
+      return std::isnan(value) || value != std::floor(value) ? "must be a number from 1 to 1000000"
+                                                             : "";
+    }
+    case Kind::choice: {
+      for (const std::string& choice : words(spec.choices)) {
+        if (choice == text) return "";
+      }
+      return fmt::format("must be one of: {}", spec.choices);
+    }
+    case Kind::addresses: {
+      const auto address = SocketAddress::parse(text);
+      return address ? "" : describe(address.error());
+    }
+    case Kind::nodes: {
+      const auto address = NodeAddress::parse(text);
+      return address ? "" : describe(address.error());
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+std::span<const SettingSpec> setting_specs() {
+  return specs;
+}
+
+const SettingSpec* find_setting(std::string_view key) {
+  for (const SettingSpec& spec : specs) {
+    if (spec.key == key) return &spec;
+  }
+  return nullptr;
+}
+
+std::string absolute_path(const std::string& path) {
+  if (path.starts_with("~/")) return variable("HOME") + path.substr(1);
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute.lexically_normal().string();
+}
+
+Outcome<Settings> Settings::load(const Texts& flags, const std::string& config_file) {
+  Settings settings;
+  for (const SettingSpec& spec : specs) {
+    SettingValue& value = settings.values_[std::string(spec.key)];
+    if (!is_list(spec.kind)) value.texts = {std::string(spec.fallback)};
+    value.source = "default";
+  }
+  settings.values_["data"].texts = {home_folder("XDG_DATA_HOME", ".local/share")};
+
+  std::string path = config_file.empty() ? variable("QUICMESH_CONFIG") : config_file;
+  if (path.empty()) {
+    const std::string usual = home_folder("XDG_CONFIG_HOME", ".config") + "/config.toml";
+    std::error_code error;
+    if (std::filesystem::exists(usual, error)) path = usual;
+  }
+  if (!path.empty()) {
+    if (auto read = settings.take_file(path); !read) return std::unexpected(read.error());
+  }
+  if (auto read = settings.take_environment(); !read) return std::unexpected(read.error());
+  for (const auto& [key, texts] : flags) {
+    const SettingSpec* spec = find_setting(key);
+    std::string flag = "--" + key;
+    for (char& character : flag)
+      character = character == '_' ? '-' : character;
+    if (auto taken = settings.take(*spec, texts, flag); !taken)
+      return std::unexpected(taken.error());
+  }
+  return settings;
+}
+
+Outcome<void> Settings::take(const SettingSpec& spec, std::vector<std::string> texts,
+                             std::string source) {
+  for (const std::string& text : texts) {
+    const std::string wrong = complaint(spec, text);
+    if (!wrong.empty())
+      return std::unexpected(
+          usage_failure(fmt::format("{}: {} \"{}\": {}", source, spec.key, text, wrong)));
+  }
+  values_[std::string(spec.key)] = {.texts = std::move(texts), .source = std::move(source)};
+  return {};
+}
+
+Outcome<void> Settings::take_environment() {
+  for (const SettingSpec& spec : specs) {
+    const std::string name = environment_name(spec.key);
+    const std::string text = variable(name.c_str());
+    if (text.empty()) continue;
+    auto taken = take(spec, is_list(spec.kind) ? words(text) : std::vector{text}, name);
+    if (!taken) return taken;
+  }
+  return {};
+}
+
+Outcome<void> Settings::take_file(const std::string& path) {
+  auto entries = read_settings_file(path);
+  if (!entries) return std::unexpected(entries.error());
+  file_ = path;
+  for (SettingsFileEntry& entry : *entries) {
+    const SettingSpec* spec = find_setting(entry.key);
+    if (spec == nullptr) {
+      std::string known;
+      for (const SettingSpec& each : specs)
+        known.append(known.empty() ? "" : ", ").append(each.key);
+      return std::unexpected(usage_failure(
+          fmt::format("{}: unknown key \"{}\"", entry.where, entry.key), "known keys: " + known));
+    }
+    if (entry.is_list != is_list(spec->kind))
+      return std::unexpected(usage_failure(
+          fmt::format("{}: {} must be {}", entry.where, entry.key,
+                      is_list(spec->kind) ? "an array of strings" : "a single value")));
+    if (auto taken = take(*spec, std::move(entry.texts), entry.where); !taken) return taken;
+  }
+  return {};
+}
+
+const SettingValue& Settings::value(std::string_view key) const {
+  return values_.find(key)->second;
+}
+
+std::string Settings::text(std::string_view key) const {
+  const SettingValue& setting = value(key);
+  return setting.texts.empty() ? "" : setting.texts.back();
+}
+
+Duration Settings::seconds(std::string_view key) const {
+  const double value = parse_number(text(key), 0.001, 86'400);
+  return Duration(static_cast<Duration::rep>(value * 1e9));
+}
+
+std::size_t Settings::count(std::string_view key) const {
+  return static_cast<std::size_t>(parse_number(text(key), 1, 1'000'000));
+}
+
+std::vector<SocketAddress> Settings::addresses(std::string_view key) const {
+  std::vector<SocketAddress> out;
+  for (const std::string& text : value(key).texts) {
+    if (const auto address = SocketAddress::parse(text)) out.push_back(*address);
+  }
+  return out;
+}
+
+std::vector<NodeAddress> Settings::nodes(std::string_view key) const {
+  std::vector<NodeAddress> out;
+  for (const std::string& text : value(key).texts) {
+    if (const auto address = NodeAddress::parse(text)) out.push_back(*address);
+  }
+  return out;
+}
+
+Config Settings::node_config() const {
+  Config config;
+  config.key_file = absolute_path(text("data")) + "/identity.key";
+  config.listen = addresses("listen");
+  config.congestion = text("congestion") == "cubic" ? Congestion::cubic : Congestion::bbr;
+  config.idle_timeout = seconds("idle_timeout");
+  config.keep_alive = seconds("keep_alive");
+  config.handshake_timeout = seconds("handshake_timeout");
+  config.max_connections = count("max_connections");
+  return config;
+}
+
+}  // namespace quicmesh::cli

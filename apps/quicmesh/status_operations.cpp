@@ -1,0 +1,94 @@
+// The operations that ask a node about itself: status, peers, paths.
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+
+#include "node_events.hpp"
+#include "operation.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+boost::json::value rtt_value(const std::optional<Duration>& rtt) {
+  if (!rtt) return nullptr;
+  return std::chrono::duration_cast<std::chrono::microseconds>(*rtt).count();
+}
+
+boost::json::object counters_of(const NodeStatus& status) {
+  return {{"peers", status.peers},
+          {"streams", status.streams},
+          {"datagrams_received", status.datagrams_received},
+          {"datagrams_sent", status.datagrams_sent},
+          {"bytes_received", status.bytes_received},
+          {"bytes_sent", status.bytes_sent},
+          {"receive_calls", status.receive_calls},
+          {"send_calls", status.send_calls},
+          {"sends_refused_gso", status.sends_refused_gso},
+          {"sends_too_large", status.sends_too_large},
+          {"sends_failed", status.sends_failed},
+          {"sends_delayed", status.sends_delayed},
+          {"events_dropped", status.events_dropped},
+          {"streams_refused", status.streams_refused},
+          {"flow_datagrams_dropped", status.flow_datagrams_dropped},
+          {"handshakes_refused", status.handshakes_refused}};
+}
+
+boost::json::object path_of(const PathStatus& path) {
+  return {{"event", "path"},
+          {"path", direct_path},
+          {"remote", path.remote.to_string()},
+          {"local", path.local.to_string()},
+          {"current", path.current},
+          {"rtt_us", rtt_value(path.rtt)},
+          {"mtu_bytes", path.mtu_bytes}};
+}
+
+}  // namespace
+
+asio::awaitable<int> status_operation(Operation operation) {
+  NodeHost& host = operation.host;
+  auto asking = host.node()->status();
+  const auto status = co_await std::move(asking);
+  if (!status) co_return operation.fail(make_failure("cannot ask the node", status.error()));
+  boost::json::object event = host.ready();
+  event["event"] = "status";
+  event["version"] = QUICMESH_VERSION;
+  event["uptime_seconds"] = host.uptime();
+  for (auto& [key, value] : counters_of(*status))
+    event[key] = std::move(value);
+  operation.emit(event);
+  co_return exit_done;
+}
+
+asio::awaitable<int> peers_operation(Operation operation) {
+  const std::shared_ptr<Node> node = operation.host.node();
+  for (const NodeId& peer : node->peers()) {
+    auto asking = node->paths(peer);
+    const auto paths = co_await std::move(asking);
+    if (!paths) continue;  // gone meanwhile
+    for (const PathStatus& path : *paths) {
+      if (!path.current) continue;
+      operation.emit({{"event", "peer"},
+                      {"peer", peer.to_hex()},
+                      {"path", direct_path},
+                      {"remote", path.remote.to_string()},
+                      {"rtt_us", rtt_value(path.rtt)},
+                      {"paths", paths->size()}});
+    }
+  }
+  co_return exit_done;
+}
+
+asio::awaitable<int> paths_operation(Operation operation) {
+  const auto peer = node_of(operation.request, "node");
+  if (!peer) co_return operation.fail(peer.error());
+  auto asking = operation.host.node()->paths(peer->id);
+  const auto paths = co_await std::move(asking);
+  if (!paths)
+    co_return operation.fail(
+        make_failure(fmt::format("no paths to {}", peer->id.prefix()), paths.error()));
+  for (const PathStatus& path : *paths)
+    operation.emit(path_of(path));
+  co_return exit_done;
+}
+
+}  // namespace quicmesh::cli
