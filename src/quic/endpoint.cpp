@@ -73,6 +73,7 @@ QuicConnection& QuicEndpoint::add(TlsRole role) {
 }
 
 QuicRoute QuicEndpoint::route(ByteView datagram) const {
+  if (datagram.empty()) return {};  // ngtcp2 asserts on it
   ngtcp2_version_cid header;
   const int result =
       ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), connection_id_size);
@@ -191,6 +192,7 @@ bool QuicEndpoint::take_answer_token(Instant now) {
 }
 
 std::size_t QuicEndpoint::stateless_answer(Instant now, ByteView datagram, MutableByteView out) {
+  if (datagram.empty()) return 0;
   ngtcp2_version_cid header;
   const int result =
       ngtcp2_pkt_decode_version_cid(&header, datagram.data(), datagram.size(), connection_id_size);

@@ -75,6 +75,12 @@ TEST_F(Quic, a_stream_carries_every_byte_under_ten_percent_loss) {
   EXPECT_EQ(transfer(pair.dialler, pair.acceptor, data), data);
 }
 
+TEST_F(Quic, an_empty_datagram_is_nobodys_and_gets_no_answer) {
+  std::array<std::uint8_t, 64> out;
+  EXPECT_EQ(pair.acceptor.endpoint->route({}).kind, QuicRoute::Kind::drop);
+  EXPECT_EQ(pair.acceptor.endpoint->stateless_answer(pair.now, {}, out), 0u);
+}
+
 // S1.10: a stream that nobody reads does not delay another.
 TEST_F(Quic, a_stalled_stream_does_not_delay_another) {
   connect();
