@@ -70,6 +70,7 @@ int run(int argc, char** argv) {
   add_config_command(app, invocation);
   add_limits_command(app, invocation);
   add_bench_command(app, invocation);
+  add_sim_command(app, invocation);
   add_demo_command(app, invocation);
   Output early(wants_json(argc, argv));
   try {
