@@ -173,6 +173,9 @@ void Connectivity::handle_event(Instant now, QuicEvent& event) {
   } else if (const auto* reset = std::get_if<StreamReset>(&event)) {
     if (link->streams.contains(reset->stream)) {
       events_.push_back(PeerStreamReset{{handle, reset->stream}, reset->code});
+    } else if (link->unnamed.erase(reset->stream) > 0) {
+      // The application never hears of it, so our half would stay open for ever.
+      (void)quic_->reset_stream(handle, reset->stream, CloseCode::cancelled);
     }
   } else if (const auto* stopped = std::get_if<StreamStopped>(&event)) {
     if (link->streams.contains(stopped->stream)) {
