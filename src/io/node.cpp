@@ -37,28 +37,28 @@ QuicConfig quic_config_of(const Config& config) {
 }
 
 /// Any address of both families, on one port if that is free in both.
-Result<std::vector<io::UdpSocket>> open_default_sockets() {
+Result<std::vector<io::UdpSocket>> open_default_sockets(bool offload) {
   std::vector<io::UdpSocket> sockets;
-  auto first = io::UdpSocket::open({IpAddress::any(IpFamily::v6), 0});
+  auto first = io::UdpSocket::open({IpAddress::any(IpFamily::v6), 0}, offload);
   if (!first) {
-    auto only = io::UdpSocket::open({IpAddress::any(IpFamily::v4), 0});
+    auto only = io::UdpSocket::open({IpAddress::any(IpFamily::v4), 0}, offload);
     if (!only) return failure(only.error());
     sockets.push_back(std::move(*only));
     return sockets;
   }
   const std::uint16_t port = first->local().port;
   sockets.push_back(std::move(*first));
-  auto second = io::UdpSocket::open({IpAddress::any(IpFamily::v4), port});
-  if (!second) second = io::UdpSocket::open({IpAddress::any(IpFamily::v4), 0});
+  auto second = io::UdpSocket::open({IpAddress::any(IpFamily::v4), port}, offload);
+  if (!second) second = io::UdpSocket::open({IpAddress::any(IpFamily::v4), 0}, offload);
   if (second) sockets.push_back(std::move(*second));
   return sockets;
 }
 
 Result<std::vector<io::UdpSocket>> open_sockets(const Config& config) {
-  if (config.listen.empty()) return open_default_sockets();
+  if (config.listen.empty()) return open_default_sockets(config.segmentation_offload);
   std::vector<io::UdpSocket> sockets;
   for (const SocketAddress& address : config.listen) {
-    auto socket = io::UdpSocket::open(address);
+    auto socket = io::UdpSocket::open(address, config.segmentation_offload);
     if (!socket) return failure(socket.error());
     sockets.push_back(std::move(*socket));
   }

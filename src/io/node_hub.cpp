@@ -273,6 +273,7 @@ void NodeHub::on_removed() {
   streams_.clear();
   flows_.clear();
   flushing_.clear();
+  unready_flows_.clear();
   const std::scoped_lock lock(mutex_);
   work_.reset();
 }

@@ -155,6 +155,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void pump(NodeCore& core, StreamState& stream);
   void break_stream(StreamState& stream, std::error_code error);
   void serve(Instant now, NodeCore& core, const std::shared_ptr<FlowState>& flow);
+  bool check_unready_flows(Instant now, NodeCore& core);
   void try_open(Instant now, NodeCore& core, const std::shared_ptr<OpenReply>& reply);
   void check_flushes(NodeCore& core);
   void advance_close(Instant now, HostedNode& node);
@@ -245,6 +246,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   std::vector<std::shared_ptr<StreamState>> serving_;
   std::vector<std::shared_ptr<FlowState>> serving_flows_;
   std::vector<std::shared_ptr<StreamState>> flushing_;
+  std::vector<std::shared_ptr<FlowState>> unready_flows_;
   Instant deadline_ = never;
   bool core_closed_ = false;
   struct Draining {

@@ -81,6 +81,7 @@ void NodeHub::serve(Instant now, NodeCore& core, const std::shared_ptr<FlowState
       flow->key = *key;
       flow->opening = false;
       flows_.emplace(*key, flow);
+      unready_flows_.push_back(flow);
     } else if (key.error() == QuicErrc::stream_limit && !flow->dropped) {
       return peers_[flow->peer].flows.push_back(flow);
     } else {
@@ -89,7 +90,7 @@ void NodeHub::serve(Instant now, NodeCore& core, const std::shared_ptr<FlowState
     }
   }
   Connectivity& connectivity = core.connectivity();
-  for (;;) {
+  while (flow->ready) {
     std::optional<Bytes> data;
     {
       const std::scoped_lock lock(mutex_);
@@ -105,6 +106,23 @@ void NodeHub::serve(Instant now, NodeCore& core, const std::shared_ptr<FlowState
   flow->error = QuicErrc::stream_closed;
   (void)connectivity.reset_stream(*flow->key, CloseCode::goodbye);
   (void)connectivity.stop_stream(*flow->key, CloseCode::goodbye);
+}
+
+bool NodeHub::check_unready_flows(Instant now, NodeCore& core) {
+  bool served = false;
+  std::vector<std::shared_ptr<FlowState>> waiting;
+  waiting.swap(unready_flows_);
+  for (const auto& flow : waiting) {
+    if (!flows_.contains(*flow->key)) continue;
+    if (core.connectivity().unacknowledged_bytes(*flow->key) > 0) {
+      unready_flows_.push_back(flow);
+      continue;
+    }
+    flow->ready = true;
+    serve(now, core, flow);
+    served = true;
+  }
+  return served;
 }
 
 void NodeHub::end_flow(const StreamKey& key, std::error_code error) {

@@ -52,7 +52,8 @@ bool NodeHub::deliver(Instant now, HostedNode& node) {
   NodeCore& core = node.core();
   while (auto event = core.poll_event())
     inbox_.push_back(std::move(*event));
-  if (inbox_.empty() && flushing_.empty() && after_.empty()) return false;
+  const bool idle = inbox_.empty() && after_.empty();
+  if (idle && flushing_.empty() && unready_flows_.empty()) return false;
   const Turn turn(*this);
   {
     const std::scoped_lock lock(mutex_);
@@ -61,12 +62,13 @@ bool NodeHub::deliver(Instant now, HostedNode& node) {
     }
   }
   inbox_.clear();
-  const bool changed = !after_.empty();
+  bool changed = !after_.empty();
   std::vector<Command> after;
   after.swap(after_);
   for (Command& one : after)
     one(now, node);
   if (!flushing_.empty()) check_flushes(core);
+  if (!unready_flows_.empty()) changed |= check_unready_flows(now, core);
   return changed;
 }
 
@@ -151,6 +153,10 @@ void NodeHub::on_event(PeerStreamFinished& event) {
   const std::shared_ptr<StreamState> stream = found->second;
   streams_.erase(found);
   stream->over = true;
+  // It can be over with bytes unsent only if the peer did not want them.
+  if (stream->queued_bytes > 0 && !stream->write_error) {
+    stream->write_error = QuicErrc::stream_reset;
+  }
   for (const auto& reply : stream->flushers)
     answer(*reply, stream->write_error, batch_);
   stream->flushers.clear();

@@ -370,6 +370,7 @@ void NodeHub::take_in_flow(const PeerStreamOpened& event,
   flow->peer = event.peer;
   flow->protocol = event.header.protocol;
   flow->key = event.stream;
+  flow->ready = true;
   flows_.emplace(event.stream, flow);
   auto connection = std::make_shared<ConnectionState>();
   connection->hub = shared_from_this();

@@ -122,6 +122,8 @@ struct FlowState {
   // The network thread's own.
   std::optional<StreamKey> key;
   bool opening = false;
+  /// The peer knows the flow. Datagrams wait for that: they overtake the stream that names it.
+  bool ready = false;
 };
 
 struct ConnectionState {

@@ -31,10 +31,10 @@ void set_buffer(int descriptor, int option, int forced_option) {
   set_option(descriptor, SOL_SOCKET, option, buffer_bytes_least);
 }
 
-void configure(int descriptor, IpFamily family) {
+void configure(int descriptor, IpFamily family, bool offload) {
   set_buffer(descriptor, SO_RCVBUF, SO_RCVBUFFORCE);
   set_buffer(descriptor, SO_SNDBUF, SO_SNDBUFFORCE);
-  set_option(descriptor, IPPROTO_UDP, UDP_GRO, 1);
+  if (offload) set_option(descriptor, IPPROTO_UDP, UDP_GRO, 1);
   if (family == IpFamily::v4) {
     set_option(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
     set_option(descriptor, IPPROTO_IP, IP_RECVTOS, 1);
@@ -99,11 +99,11 @@ void read_control(const msghdr& message, ReceivedTrain& train) {
 
 }  // namespace
 
-Result<UdpSocket> UdpSocket::open(const SocketAddress& local) {
+Result<UdpSocket> UdpSocket::open(const SocketAddress& local, bool offload) {
   const int domain = local.ip.family() == IpFamily::v4 ? AF_INET : AF_INET6;
   FileDescriptor descriptor(::socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!descriptor) return failure(socket_error(errno));
-  configure(descriptor.get(), local.ip.family());
+  configure(descriptor.get(), local.ip.family(), offload);
   const KernelAddress wanted = to_kernel(local);
   if (::bind(descriptor.get(), wanted.data(), wanted.size) != 0) {
     return failure(socket_error(errno));
@@ -113,7 +113,7 @@ Result<UdpSocket> UdpSocket::open(const SocketAddress& local) {
   if (::getsockname(descriptor.get(), bound.data(), &bound.size) != 0) {
     return failure(socket_error(errno));
   }
-  return UdpSocket(std::move(descriptor), from_kernel(bound.data()).value_or(local));
+  return UdpSocket(std::move(descriptor), from_kernel(bound.data()).value_or(local), offload);
 }
 
 std::optional<ReceivedTrain> UdpSocket::receive(MutableByteView buffer) {

@@ -63,8 +63,9 @@ class UdpSocket {
 
   static constexpr std::size_t receive_buffer_size = 65'536;
 
-  /// Opens and binds. Fails with the codes of IoErrc, or the system's.
-  static Result<UdpSocket> open(const SocketAddress& local);
+  /// Opens and binds. `offload`: trains in both directions, where the kernel can. Fails with the
+  /// codes of IoErrc, or the system's.
+  static Result<UdpSocket> open(const SocketAddress& local, bool offload = true);
 
   [[nodiscard]] int descriptor() const { return descriptor_.get(); }
   [[nodiscard]] const SocketAddress& local() const { return local_; }
@@ -86,15 +87,15 @@ class UdpSocket {
   static constexpr std::size_t segments_max = 64;
   static constexpr std::size_t train_bytes_max = 65'000;
 
-  UdpSocket(FileDescriptor descriptor, SocketAddress local)
-      : descriptor_(std::move(descriptor)), local_(local) {}
+  UdpSocket(FileDescriptor descriptor, SocketAddress local, bool offload)
+      : descriptor_(std::move(descriptor)), local_(local), gso_(offload) {}
 
   /// Sends one train or one datagram; 0 or an errno.
   int send_once(const Transmit& transmit, ByteView data, bool as_train);
 
   FileDescriptor descriptor_;
   SocketAddress local_;
-  bool gso_ = true;
+  bool gso_;
   SendFunction send_function_;
   UdpCounters counters_;
 };
