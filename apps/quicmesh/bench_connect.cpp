@@ -11,9 +11,8 @@ constexpr double p50_wanted_ms = 0.8;
 constexpr double rate_wanted = 2'500;
 
 Measured<double> bare_rate(const BenchOptions& options, const std::string& parallel) {
-  const auto report =
-      run_yardstick(options, "bare_quic",
-                    {"pair", "handshakes", "--count", "600", "--parallel", parallel});
+  const auto report = run_yardstick(
+      options, "bare_quic", {"pair", "handshakes", "--count", "600", "--parallel", parallel});
   if (!report) return std::unexpected(report.error());
   return figure_in(*report, "handshakes_s", "client");
 }

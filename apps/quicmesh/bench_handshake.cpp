@@ -32,9 +32,8 @@ BenchReport measure(BenchOptions options, const BenchValues& values) {
     const auto floor = run_yardstick(options, "tls_handshake", {"--seconds", "1"});
     if (!floor) return failed_report(floor.error());
     tls.add(figure_in(*floor, "handshakes_per_cpu_s"));
-    const auto pair =
-        run_yardstick(options, "bare_quic",
-                      {"pair", "handshakes", "--count", "1000", "--parallel", parallel});
+    const auto pair = run_yardstick(
+        options, "bare_quic", {"pair", "handshakes", "--count", "1000", "--parallel", parallel});
     if (!pair) return failed_report(pair.error());
     const double client = figure_in(*pair, "handshakes_per_cpu_s", "client");
     const double server = figure_in(*pair, "handshakes_per_cpu_s", "server");

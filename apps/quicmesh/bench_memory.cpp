@@ -17,7 +17,6 @@
 
 #include "async.hpp"
 #include "bench_peer.hpp"
-#include "output.hpp"
 
 namespace quicmesh::cli {
 namespace {

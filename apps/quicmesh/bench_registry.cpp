@@ -5,7 +5,14 @@
 namespace quicmesh::cli {
 
 std::span<const Bench> benches() {
-  static const std::vector<Bench> table = {};
+  static const std::vector<Bench> table = {
+      {"quic", "one stream in bulk, beside bare ngtcp2+GnuTLS and raw UDP", bench_quic},
+      {"rpc", "64-byte echoes on one stream, 1 and 64 outstanding", bench_rpc},
+      {"connect", "dial, prove both ids, close; 1 and 32 at once", bench_connect},
+      {"handshake", "connections for each second of CPU time, beside TLS alone", bench_handshake},
+      {"memory", "resident memory of an idle connection, 10,000 held", bench_memory},
+      {"simulator", "the event queue, and simulated datagrams a second", bench_simulator},
+  };
   return table;
 }
 

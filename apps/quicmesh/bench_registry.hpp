@@ -33,6 +33,13 @@ struct Bench {
   BenchReport (*run)(const BenchOptions& options) = nullptr;
 };
 
+BenchReport bench_quic(const BenchOptions& options);
+BenchReport bench_rpc(const BenchOptions& options);
+BenchReport bench_connect(const BenchOptions& options);
+BenchReport bench_handshake(const BenchOptions& options);
+BenchReport bench_memory(const BenchOptions& options);
+BenchReport bench_simulator(const BenchOptions& options);
+
 /// All benchmarks, in the order of `bench list`.
 std::span<const Bench> benches();
 

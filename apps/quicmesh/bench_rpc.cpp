@@ -128,7 +128,8 @@ BenchReport measure(BenchOptions options, const BenchValues& values) {
   bare.rate.put(figures, "bare_echoes_s_64");
   figures["ratio"] = rounded(ours.p50.median() / udp.p50.median());
   figures["rate_ratio"] = rounded(ours.rate.median() / bare.rate.median());
-  figures["bar"] = boost::json::object{{"echo_p50_us", echo_wanted_us}, {"echoes_s_64", rate_wanted}};
+  figures["bar"] =
+      boost::json::object{{"echo_p50_us", echo_wanted_us}, {"echoes_s_64", rate_wanted}};
   const bool ok = ours.p50.median() <= echo_wanted_us && ours.rate.median() >= rate_wanted;
   return finished_report(std::move(figures), ok);
 }

@@ -28,12 +28,14 @@ bool import_key(gnutls_x509_privkey_t key, const Keypair& identity, const TlsOpt
 
 bool set_chain(gnutls_certificate_credentials_t credentials, gnutls_x509_privkey_t key,
                const std::vector<Bytes>& chain) {
-  std::vector<gnutls_x509_crt_t> certificates(chain.size(), nullptr);
+  std::vector<gnutls_x509_crt_t> certificates;
   bool good = true;
-  for (std::size_t i = 0; i < chain.size() && good; ++i) {
-    const gnutls_datum_t der = datum(chain[i]);
-    good = gnutls_x509_crt_init(&certificates[i]) == 0 &&
-           gnutls_x509_crt_import(certificates[i], &der, GNUTLS_X509_FMT_DER) == 0;
+  for (const Bytes& one : chain) {
+    const gnutls_datum_t der = datum(one);
+    gnutls_x509_crt_t certificate = nullptr;
+    good = good && gnutls_x509_crt_init(&certificate) == 0;
+    certificates.push_back(certificate);
+    good = good && gnutls_x509_crt_import(certificate, &der, GNUTLS_X509_FMT_DER) == 0;
   }
   good = good && gnutls_certificate_set_x509_key(credentials, certificates.data(),
                                                  static_cast<int>(certificates.size()), key) >= 0;
