@@ -1,0 +1,143 @@
+// Two nodes with real sockets on loopback, driven by hand: what a full socket does not take is
+// kept.
+#include "io/hosted_node.hpp"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "io/event_loop.hpp"
+#include "io/stream_state.hpp"
+
+namespace quicmesh::io {
+namespace {
+
+/// Sends `to_send` on one stream as soon as there is a connection, and collects what arrives.
+class TransferClient final : public NodeClient {
+ public:
+  void apply(Instant, HostedNode&) override {}
+
+  bool deliver(Instant now, HostedNode& node) override {
+    bool changed = false;
+    while (auto event = node.core().poll_event()) {
+      if (std::holds_alternative<PeerConnected>(*event) && !to_send.empty()) {
+        const NodeId peer = std::get<PeerConnected>(*event).peer;
+        const auto key = node.core().open_stream(now, peer, "transfer/1");
+        EXPECT_TRUE(key.has_value());
+        Bytes data = to_send;
+        EXPECT_TRUE(node.core().connectivity().write(*key, data, true).has_value());
+        changed = true;
+      } else if (auto* data = std::get_if<PeerStreamData>(&*event)) {
+        node.core().connectivity().credit(data->stream, data->data.size());
+        received.insert(received.end(), data->data.begin(), data->data.end());
+        ended |= data->end;
+        changed = true;
+      }
+    }
+    return changed;
+  }
+
+  [[nodiscard]] Instant deadline() const override { return never; }
+  [[nodiscard]] bool over() const override { return false; }
+  void on_removed() override {}
+
+  Bytes to_send;
+  Bytes received;
+  bool ended = false;
+};
+
+struct End {
+  std::unique_ptr<HostedNode> node;
+  std::shared_ptr<TransferClient> client = std::make_shared<TransferClient>();
+  NodeId id;
+
+  explicit End(UdpSocket::SendFunction send) {
+    std::vector<UdpSocket> sockets;
+    sockets.push_back(UdpSocket::open({IpAddress::loopback(IpFamily::v4), 0}).value());
+    sockets[0].set_send_function(std::move(send));
+    Keypair identity = Keypair::generate();
+    id = identity.node_id();
+    node = HostedNode::create(QuicConfig(), std::move(identity), std::move(sockets)).value();
+    node->set_client(client);
+    EXPECT_TRUE(node->core().add_protocol("transfer/1").has_value());
+  }
+};
+
+/// Drives both until `b` has everything; readiness and deadlines as the network thread has them.
+void transfer(End& a, End& b) {
+  Bytes buffer(transmit_buffer_size);
+  const NetworkPath path{SocketId{0}, IpAddress::any(IpFamily::v4), b.node->sockets()[0].local()};
+  const std::vector<NetworkPath> paths(1, path);
+  ASSERT_TRUE(a.node->core().connect(EventLoop::now(), b.id, paths).has_value());
+  for (int turn = 0; turn < 200'000 && !b.client->ended; ++turn) {
+    std::vector<pollfd> waiting;
+    Instant deadline = EventLoop::now() + 10ms;
+    for (End* end : {&a, &b}) {
+      end->node->receive(0, buffer);
+      end->node->settle(buffer);
+      short events = POLLIN;
+      if (end->node->full_socket()) events |= POLLOUT;
+      waiting.push_back({end->node->sockets()[0].descriptor(), events, 0});
+      deadline = std::min(deadline, end->node->deadline());
+    }
+    const Duration left = std::max(Duration{}, deadline - EventLoop::now());
+    const timespec timeout{0, static_cast<long>(left.count())};
+    (void)::ppoll(waiting.data(), waiting.size(), &timeout, nullptr);
+    if ((waiting[0].revents & POLLOUT) != 0) a.node->on_writable();
+    if ((waiting[1].revents & POLLOUT) != 0) b.node->on_writable();
+  }
+}
+
+Bytes megabytes(std::size_t count) {
+  Bytes bytes(count << 20);
+  std::uint32_t state = 1;
+  for (auto& byte : bytes) {
+    state = state * 1'664'525u + 1'013'904'223u;
+    byte = static_cast<std::uint8_t>(state >> 24);
+  }
+  return bytes;
+}
+
+TEST(HostedNode, transfer_survives_a_socket_that_is_often_full) {
+  int calls = 0;
+  End a([&calls](int descriptor, const msghdr* message, int flags) -> ssize_t {
+    ++calls;
+    if (calls % 3 == 0) {
+      errno = calls % 2 == 0 ? EAGAIN : ENOBUFS;
+      return -1;
+    }
+    return ::sendmsg(descriptor, message, flags);
+  });
+  End b(nullptr);
+  a.client->to_send = megabytes(2);
+  transfer(a, b);
+  EXPECT_EQ(b.client->received, a.client->to_send);
+  const UdpCounters counters = a.node->counters();
+  EXPECT_GT(counters.delayed, 3u);
+  EXPECT_EQ(counters.failed, 0u);
+}
+
+TEST(HostedNode, transfer_goes_on_without_gso) {
+  End a([](int descriptor, const msghdr* message, int flags) -> ssize_t {
+    const cmsghdr* header = CMSG_FIRSTHDR(message);
+    if (header != nullptr && header->cmsg_level == IPPROTO_UDP &&
+        header->cmsg_type == UDP_SEGMENT) {
+      errno = EIO;
+      return -1;
+    }
+    return ::sendmsg(descriptor, message, flags);
+  });
+  End b(nullptr);
+  a.client->to_send = megabytes(2);
+  transfer(a, b);
+  EXPECT_EQ(b.client->received, a.client->to_send);
+  EXPECT_EQ(a.node->counters().refused_gso, 1u);
+  EXPECT_FALSE(a.node->sockets()[0].gso());
+}
+
+}  // namespace
+}  // namespace quicmesh::io
