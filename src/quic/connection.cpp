@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "crypto/blake3.hpp"
+#include "crypto/constant_time.hpp"
 #include "quic/connection_callbacks.hpp"
 #include "quic/label_path.hpp"
 #include "quic/quic_errc.hpp"
@@ -36,6 +38,7 @@ QuicConnection::QuicConnection(QuicShared& shared, ConnectionHandle handle, TlsR
 QuicConnection::~QuicConnection() {
   if (conn_ != nullptr) ngtcp2_conn_del(conn_);
   if (session_ != nullptr) gnutls_deinit(session_);
+  secure_wipe(exporter_secret_);
 }
 
 void QuicConnection::make_settings(Instant now, ngtcp2_settings& settings,
@@ -126,9 +129,8 @@ Result<void> QuicConnection::accept(Instant now, PathLabel label, const ngtcp2_p
   ngtcp2_cid source{};
   if (!new_local_id(source)) return failure(QuicErrc::internal);
   params.stateless_reset_token_present = 1;
-  ngtcp2_crypto_generate_stateless_reset_token(params.stateless_reset_token,
-                                               shared_.reset_secret.data(),
-                                               shared_.reset_secret.size(), &source);
+  std::ranges::copy(shared_.reset_token_of(ByteView(source.data, source.datalen)),
+                    params.stateless_reset_token);
   // The dialler uses the id it made up until our first answer arrives.
   const ConnectionId first = connection_id_from(ByteView(initial.dcid.data, initial.dcid.datalen));
   if (!shared_.ids.add(first, static_cast<std::uint32_t>(handle_))) {
@@ -170,8 +172,17 @@ Instant QuicConnection::next_timeout() const {
   return Instant(Duration(static_cast<std::int64_t>(expiry)));
 }
 
+void QuicConnection::end_session() {
+  if (!confirmed_ || session_ == nullptr) return;
+  // ngtcp2 has the packet keys and derives the next ones from them; the session's last task, the
+  // exporter, is done.
+  ngtcp2_conn_set_tls_native_handle(conn_, nullptr);
+  gnutls_deinit(std::exchange(session_, nullptr));
+}
+
 void QuicConnection::after_mutation(Instant now) {
   if (closed_) return;
+  end_session();
   if (memory_.exceeded(uncredited_)) {
     return close(now, CloseCode::budget_exceeded, "this connection used more memory than allowed");
   }
@@ -181,7 +192,6 @@ void QuicConnection::after_mutation(Instant now) {
     if (migrating_to_ == label) migrating_to_.reset();
     current_label_ = label;
   }
-  if (blocked_by_connection_ && ngtcp2_conn_get_max_data_left(conn_) > 0) requeue_blocked();
 }
 
 void QuicConnection::emit(QuicEvent event) {
@@ -194,13 +204,21 @@ void QuicConnection::emit(QuicEvent event) {
 }
 
 int QuicConnection::judge_peer() {
-  const Result<NodeId> peer = peer_node_id(session_);
+  const Result<ByteView> certificate = peer_certificate(session_);
+  if (!certificate) {
+    judgement_ = certificate.error();
+    return GNUTLS_E_CERTIFICATE_ERROR;
+  }
+  if (peer_ && std::ranges::equal(judged_certificate_, *certificate)) return 0;
+  peer_.reset();
+  const Result<NodeId> peer = node_id_of_certificate(*certificate);
   if (!peer) {
     judgement_ = peer.error();
   } else if (expected_ && *expected_ != *peer) {
     judgement_ = QuicErrc::wrong_peer;
   } else {
     peer_ = *peer;
+    judged_certificate_ = to_bytes(*certificate);
     return 0;
   }
   return GNUTLS_E_CERTIFICATE_ERROR;
@@ -209,6 +227,10 @@ int QuicConnection::judge_peer() {
 int QuicConnection::on_handshake_completed() {
   // Judged again from what the session proves: a verify callback that never ran must not pass.
   if (judge_peer() != 0) return NGTCP2_ERR_CALLBACK_FAILURE;
+  judged_certificate_ = {};
+  if (!export_keying_material(session_, "EXPORTER-quicmesh 1", exporter_secret_)) {
+    return NGTCP2_ERR_CALLBACK_FAILURE;
+  }
   completed_ = true;
   if (role_ == TlsRole::acceptor) on_confirmed();
   return 0;
@@ -255,7 +277,10 @@ Result<void> QuicConnection::update_key(Instant now) {
 
 Result<void> QuicConnection::export_secret(std::string_view label, MutableByteView out) const {
   if (!completed_) return failure(QuicErrc::migration_not_possible_yet);
-  return export_keying_material(session_, label, out);
+  Blake3 hash = Blake3::keyed(exporter_secret_);
+  hash.update(as_bytes(label));
+  hash.finish(out);
+  return {};
 }
 
 QuicPathInfo QuicConnection::path_info() const {

@@ -8,6 +8,9 @@
 // The dialler may send as soon as its own handshake is complete, but delivers nothing and reports
 // no success before `handshake_confirmed`: only then has the acceptor judged its certificate
 // (RFC 9001 s4.1.2; QUIC-FACTS Q1). Events that come earlier are held back.
+// A confirmed connection has no TLS session any more: we know no TLS message after the handshake
+// (RFC 9001 s4.4, s6: no tickets, no client certificate later, no KeyUpdate), and the peer that
+// sends one is told unexpected_message.
 // `closed` is final: the endpoint takes the last packet, leaves tombstones and deletes the object.
 #pragma once
 
@@ -26,6 +29,7 @@
 #include <vector>
 
 #include "base/network_path.hpp"
+#include "crypto/mac.hpp"
 #include "quic/connection_ids.hpp"
 #include "quic/endpoint.hpp"
 #include "quic/memory_budget.hpp"
@@ -44,10 +48,14 @@ struct QuicShared {
   QuicConfig config;
   const TlsContext& tls;
   SecureRng& rng;
-  std::array<std::uint8_t, 32> reset_secret{};
+  Blake3Key reset_secret{};
   ConnectionIds ids;
   std::deque<QuicEvent> events;
   QuicCounters counters;
+
+  /// RFC 9000 s10.3.2: the same for an id whenever it is asked for, and nobody else can make it.
+  /// Keyed BLAKE3 where ngtcp2's own function runs HKDF, which took a twentieth of a handshake.
+  [[nodiscard]] ResetToken reset_token_of(ByteView id) const { return make_mac(reset_secret, id); }
 };
 
 /// A train of packets for one path, written to the caller's buffer.
@@ -123,6 +131,8 @@ class QuicConnection {
   bool counted = false;
 
  private:
+  friend class HostileConnection;  // of the tests: sends what no honest peer does
+
   struct Stream {
     StreamId id{};
     SendBuffer send;
@@ -138,7 +148,6 @@ class QuicConnection {
     bool readable_reported = false;
     bool would_block = false;  // a write was refused; report when there is room
     bool in_send_queue = false;
-    bool blocked = false;           // by flow control
     bool transport_closed = false;  // ngtcp2 has forgotten it
   };
   struct Callbacks;
@@ -149,6 +158,8 @@ class QuicConnection {
   void forget_id(ByteView id, Instant now);
 
   int judge_peer();  // called by GnuTLS with the peer's certificate
+  /// Frees the TLS session of a confirmed connection, a quarter of its memory. Never in a callback.
+  void end_session();
   int on_handshake_completed();
   void on_confirmed();
   void emit(QuicEvent event);
@@ -160,7 +171,6 @@ class QuicConnection {
   void queue_stream(Stream& stream);
   void finish_if_over(Stream& stream);
   void give_back(Stream& stream, std::size_t bytes);
-  void requeue_blocked();
 
   ngtcp2_ssize write_packet(ngtcp2_path_storage& path, ngtcp2_pkt_info& info, MutableByteView out,
                             Instant now);
@@ -179,17 +189,18 @@ class QuicConnection {
   ConnectionHandle handle_;
   TlsRole role_;
   MemoryBudget memory_;
-  ngtcp2_crypto_conn_ref reference_;  // GnuTLS's way to us; must not move
-  gnutls_session_t session_ = nullptr;
+  ngtcp2_crypto_conn_ref reference_;    // GnuTLS's way to us; must not move
+  gnutls_session_t session_ = nullptr;  // null again once the handshake is confirmed
   ngtcp2_conn* conn_ = nullptr;
 
   std::optional<NodeId> expected_;
   std::optional<NodeId> peer_;
+  Bytes judged_certificate_;   // found good during the handshake; empty after it
   std::error_code judgement_;  // why the peer's certificate was refused
+  std::array<std::uint8_t, 32> exporter_secret_{};
   bool completed_ = false;
   bool confirmed_ = false;
   bool closed_ = false;
-  bool blocked_by_connection_ = false;
   bool streams_wanted_ = false;
   bool proved_ = false;  // the application reads what it sends: larger budget
   bool reset_by_peer_ = false;
@@ -202,6 +213,7 @@ class QuicConnection {
   std::vector<ResetToken> reset_tokens_;  // the peer's, live
   std::unordered_map<StreamId, Stream> streams_;
   boost::container::deque<StreamId> send_queue_;
+  std::vector<StreamId> blocked_;  // by flow control; offered again with every train
   boost::container::deque<Bytes> datagrams_;
   std::vector<QuicEvent> held_events_;
   std::size_t uncredited_ = 0;  // over all streams: received, not yet given back to flow control

@@ -20,6 +20,17 @@ struct QuicConnection::Callbacks {
     return 0;
   }
 
+  static int receive_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level,
+                                 std::uint64_t offset, const std::uint8_t* data, std::size_t size,
+                                 void* user_data) {
+    if (self(user_data).session_ != nullptr) {
+      return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user_data);
+    }
+    constexpr std::uint8_t alert_unexpected_message = 10;  // RFC 8446 s6.2
+    ngtcp2_conn_set_tls_alert(conn, alert_unexpected_message);
+    return NGTCP2_ERR_CRYPTO;
+  }
+
   static int receive_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t,
                                  const std::uint8_t* data, std::size_t size, void* user_data,
                                  void*) {
@@ -78,16 +89,6 @@ struct QuicConnection::Callbacks {
     return 0;
   }
 
-  static int extend_max_stream_data(ngtcp2_conn*, std::int64_t id, std::uint64_t, void* user_data,
-                                    void*) {
-    QuicConnection& connection = self(user_data);
-    if (Stream* stream = connection.find_stream(StreamId{id})) {
-      stream->blocked = false;
-      connection.queue_stream(*stream);
-    }
-    return 0;
-  }
-
   static int extend_max_local_streams(ngtcp2_conn*, std::uint64_t, void* user_data) {
     QuicConnection& connection = self(user_data);
     if (!connection.streams_wanted_) return 0;
@@ -122,8 +123,9 @@ struct QuicConnection::Callbacks {
                                void* user_data) {
     QuicConnection& connection = self(user_data);
     if (!connection.new_local_id(*id)) return NGTCP2_ERR_CALLBACK_FAILURE;
-    const auto& secret = connection.shared_.reset_secret;
-    return ngtcp2_crypto_generate_stateless_reset_token(token, secret.data(), secret.size(), id);
+    const ResetToken made = connection.shared_.reset_token_of(ByteView(id->data, id->datalen));
+    std::ranges::copy(made, token);
+    return 0;
   }
 
   static int remove_connection_id(ngtcp2_conn*, const ngtcp2_cid* id, void* user_data) {
@@ -178,7 +180,7 @@ const ngtcp2_callbacks* QuicConnection::callback_table() {
     ngtcp2_callbacks callbacks{};
     callbacks.client_initial = ngtcp2_crypto_client_initial_cb;
     callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
-    callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    callbacks.recv_crypto_data = Callbacks::receive_crypto_data;
     callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
     callbacks.decrypt = ngtcp2_crypto_decrypt_cb;
     callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
@@ -194,7 +196,6 @@ const ngtcp2_callbacks* QuicConnection::callback_table() {
     callbacks.stream_open = Callbacks::stream_open;
     callbacks.stream_close = Callbacks::stream_close;
     callbacks.stream_reset = Callbacks::stream_reset;
-    callbacks.extend_max_stream_data = Callbacks::extend_max_stream_data;
     callbacks.extend_max_local_streams_bidi = Callbacks::extend_max_local_streams;
     callbacks.extend_max_local_streams_uni = Callbacks::extend_max_local_streams;
     callbacks.recv_datagram = Callbacks::receive_datagram;

@@ -158,25 +158,10 @@ void QuicConnection::report_writable(Stream& stream) {
 }
 
 void QuicConnection::queue_stream(Stream& stream) {
-  if (stream.in_send_queue || stream.blocked) return;
+  if (stream.in_send_queue) return;
   if (stream.send.unsent() == 0 && (!stream.end_queued || stream.end_sent)) return;
   stream.in_send_queue = true;
   send_queue_.push_back(stream.id);
-}
-
-void QuicConnection::requeue_blocked() {
-  blocked_by_connection_ = false;
-  std::vector<StreamId> ids;  // in order of id: the map's own order must not reach the wire
-  for (const auto& [id, stream] : streams_) {
-    if (stream.blocked) ids.push_back(id);
-  }
-  std::ranges::sort(ids);
-  for (const StreamId id : ids) {
-    Stream& stream = streams_.at(id);
-    if (ngtcp2_conn_get_max_stream_data_left(conn_, std::to_underlying(id)) == 0) continue;
-    stream.blocked = false;
-    queue_stream(stream);
-  }
 }
 
 void QuicConnection::finish_if_over(Stream& stream) {

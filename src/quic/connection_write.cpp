@@ -67,6 +67,10 @@ std::string reason_of(const ngtcp2_ccerr& error) {
 std::optional<QuicTrain> QuicConnection::write_train(Instant now, MutableByteView buffer) {
   if (closed_) return std::nullopt;
   now_ = now;
+  // Whether more is allowed, or the peer has stopped the stream, ngtcp2 tells at a write only.
+  for (const StreamId id : std::exchange(blocked_, {})) {
+    if (Stream* stream = find_stream(id)) queue_stream(*stream);
+  }
   QuicTrain train;
   std::size_t packets = 0;
   const auto take = [&](std::size_t size, PathLabel label, std::uint8_t ecn) {
@@ -188,28 +192,22 @@ ngtcp2_ssize QuicConnection::write_stream_frames(ngtcp2_path_storage& path, ngtc
     }
     const bool exhausted = stream->send.unsent() == 0 && (!stream->end_queued || stream->end_sent);
     if (written == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
-      stream->blocked = true;
-      if (ngtcp2_conn_get_max_data_left(conn_) == 0) blocked_by_connection_ = true;
+      blocked_.push_back(id);
     } else if (written == NGTCP2_ERR_STREAM_SHUT_WR || written == NGTCP2_ERR_STREAM_NOT_FOUND) {
       stream->write_closed = true;
       emit(StreamStopped{handle_, id});
     } else if (written == NGTCP2_ERR_WRITE_MORE) {
-      // The packet has room left although the stream gave all it may: on to the next stream.
-    } else {
-      if (written <= 0) return written;
-      if (!exhausted) {  // in turn with the others, packet by packet
-        if (send_queue_.size() > 1) {
-          send_queue_.pop_front();
-          send_queue_.push_back(id);
-        }
-        return written;
-      }
-    }
-    const bool again = written == NGTCP2_ERR_WRITE_MORE && !exhausted;
-    if (!again) {
+      if (!exhausted) continue;  // there were more pieces than views; the packet has room
+    } else if (written <= 0) {
+      return written;
+    } else if (!exhausted) {
+      // In turn with the others, packet by packet.
       send_queue_.pop_front();
-      stream->in_send_queue = false;
+      send_queue_.push_back(id);
+      return written;
     }
+    send_queue_.pop_front();
+    stream->in_send_queue = false;
     if (written > 0) return written;
   }
   return ngtcp2_conn_writev_stream(conn_, &path.path, &info, out.data(), out.size(), nullptr,

@@ -221,11 +221,8 @@ std::size_t QuicEndpoint::stateless_answer(Instant now, ByteView datagram, Mutab
   if ((datagram[0] & 0x80) != 0 || datagram.size() <= reset_min || !take_answer_token(now)) {
     return 0;
   }
-  ngtcp2_cid cid;
-  ngtcp2_cid_init(&cid, header.dcid, connection_id_size);
-  std::array<std::uint8_t, reset_token_size> token;
-  ngtcp2_crypto_generate_stateless_reset_token(token.data(), shared_->reset_secret.data(),
-                                               shared_->reset_secret.size(), &cid);
+  const ResetToken token =
+      shared_->reset_token_of(ByteView(header.dcid, header.dcidlen).first(connection_id_size));
   std::array<std::uint8_t, 24> noise;
   const std::size_t noise_size = std::min(noise.size(), datagram.size() - reset_token_size - 1);
   shared_->rng.fill(MutableByteView(noise).first(noise_size));

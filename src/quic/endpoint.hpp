@@ -134,7 +134,9 @@ class QuicEndpoint {
   /// The dialler moves to `label`: after validation, or at once when the old path is dead.
   Result<void> migrate(Instant now, ConnectionHandle connection, PathLabel label, bool immediately);
   Result<void> update_key(Instant now, ConnectionHandle connection);
-  /// The TLS exporter (RFC 8446 s7.5); both ends get the same bytes.
+  /// Bytes that only the two ends can make, the same at both, others for each label: keyed BLAKE3
+  /// of the label under a secret of the TLS exporter (RFC 8446 s7.5, `EXPORTER-quicmesh 1`), which
+  /// outlives the TLS session. Fails before the handshake is complete.
   Result<void> export_secret(ConnectionHandle connection, std::string_view label,
                              MutableByteView out) const;
   void close(Instant now, ConnectionHandle connection, CloseCode code, std::string_view reason);
@@ -159,6 +161,8 @@ class QuicEndpoint {
   [[nodiscard]] const QuicCounters& counters() const;
 
  private:
+  friend class HostileConnection;  // of the tests
+
   struct Slot {
     std::unique_ptr<QuicConnection> connection;
     std::uint32_t generation = 0;

@@ -175,6 +175,22 @@ TEST_F(Quic, stop_sending_reaches_the_writer) {
             QuicErrc::stream_closed);
 }
 
+// A writer held up by flow control must learn that nobody wants its bytes, or it waits for ever.
+TEST_F(Quic, stop_sending_reaches_a_writer_that_is_blocked) {
+  connect();
+  QuicEndpoint& from = *pair.dialler.endpoint;
+  const StreamId stream = from.open_stream(*pair.dialler.connection, true).value();
+  for (int i = 0; i < 100; ++i) {
+    Bytes data = pattern(100'000);
+    if (!from.write(*pair.dialler.connection, stream, data, false)) break;
+  }
+  pair.run(2s);  // the stream's window is full and nobody reads
+  ASSERT_TRUE(pair.acceptor.endpoint->stop_stream(*pair.acceptor.connection, stream,
+                                                  CloseCode::unknown_protocol));
+  pair.run(1s);
+  EXPECT_NE(pair.dialler.find<StreamStopped>(), nullptr);
+}
+
 TEST_F(Quic, streams_beyond_the_limit_wait_for_others_to_end) {
   connect();
   QuicEndpoint& from = *pair.dialler.endpoint;

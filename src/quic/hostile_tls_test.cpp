@@ -5,9 +5,26 @@
 #include <gtest/gtest.h>
 
 #include "identity/certificate.hpp"
+#include "quic/connection.hpp"
 #include "quic/pair_for_tests.hpp"
 
 namespace quicmesh {
+
+// Reaches below the endpoint, to send what ours never would.
+class HostileConnection {
+ public:
+  static void send_tls_message(TestSide& side, ByteView message) {
+    QuicConnection& connection = *side.endpoint->find(*side.connection);
+    ASSERT_EQ(ngtcp2_conn_submit_crypto_data(connection.conn_, NGTCP2_ENCRYPTION_LEVEL_1RTT,
+                                             message.data(), message.size()),
+              0);
+    side.endpoint->wake(connection);
+  }
+  static bool has_session(const TestSide& side) {
+    return side.endpoint->find(*side.connection)->session_ != nullptr;
+  }
+};
+
 namespace {
 
 Bytes take(gnutls_datum_t& datum) {
@@ -208,6 +225,26 @@ TEST(HostileTlsEarly, data_sent_before_the_verdict_is_never_delivered) {
   EXPECT_EQ(pair.acceptor.find<StreamOpened>(), nullptr);
   EXPECT_EQ(pair.acceptor.find<StreamReadable>(), nullptr);
   EXPECT_EQ(pair.dialler.find<ConnectionConfirmed>(), nullptr);
+}
+
+// The TLS session is gone by then, on both sides; whoever still speaks TLS is told so and cut off.
+TEST(HostileTlsLate, a_tls_message_after_the_handshake_ends_the_connection_and_nothing_else) {
+  for (const bool from_dialler : {true, false}) {
+    TestPair pair;
+    pair.dial();
+    pair.run(200ms);
+    TestSide& hostile = from_dialler ? pair.dialler : pair.acceptor;
+    TestSide& victim = from_dialler ? pair.acceptor : pair.dialler;
+    ASSERT_FALSE(HostileConnection::has_session(victim));
+    const Bytes key_update = {24, 0, 0, 1, 1};  // RFC 8446 s4.6.3: asks for one in return
+    HostileConnection::send_tls_message(hostile, key_update);
+    pair.run(200ms);
+    const auto* closed = victim.find<ConnectionClosed>();
+    ASSERT_NE(closed, nullptr);
+    EXPECT_EQ(closed->error, QuicErrc::tls_failure);
+    EXPECT_NE(hostile.find<ConnectionClosed>(), nullptr);
+    EXPECT_EQ(victim.endpoint->connections(), 0u);
+  }
 }
 
 // S1.09: nothing that an application says stands on the wire in clear.

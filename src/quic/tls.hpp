@@ -37,6 +37,7 @@ enum class TlsRole : std::uint8_t { dialler, acceptor };
 /// The credentials of one node, shared by its sessions.
 class TlsContext {
  public:
+  /// `identity` outlives the context and its sessions, which sign with it.
   static Result<std::unique_ptr<TlsContext>> create(const Keypair& identity,
                                                     const TlsOptions& options = {});
   ~TlsContext();
@@ -57,9 +58,13 @@ class TlsContext {
   gnutls_priority_t priority_ = nullptr;
 };
 
-/// The peer's key as proved by the handshake. Fails with QuicErrc::no_certificate or
-/// bad_certificate (none, several, or one that does not hold an Ed25519 key).
-Result<NodeId> peer_node_id(gnutls_session_t session);
+/// The certificate the peer presented; valid as long as the session. Fails with
+/// QuicErrc::no_certificate, or bad_certificate for several.
+Result<ByteView> peer_certificate(gnutls_session_t session);
+
+/// Whose certificate it is. Fails with QuicErrc::bad_certificate for one that does not hold an
+/// Ed25519 key. Dear: most of it is the check that the key is a point of the prime-order group.
+Result<NodeId> node_id_of_certificate(ByteView der);
 
 /// Keying material that both ends of the session share and nobody else knows (RFC 8446 s7.5).
 /// Fails only before the handshake is complete.
