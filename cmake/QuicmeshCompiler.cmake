@@ -11,8 +11,12 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 if(NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(QUICMESH_CCACHE ccache)
   if(QUICMESH_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${QUICMESH_CCACHE})
-    set(CMAKE_C_COMPILER_LAUNCHER ${QUICMESH_CCACHE})
+    # Paths below the source tree are hashed as relative ones: a second clone finds what the first
+    # one has compiled.
+    set(launcher ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=true
+        ${QUICMESH_CCACHE})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
+    set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
   endif()
 endif()
 
