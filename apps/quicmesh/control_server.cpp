@@ -25,6 +25,9 @@ using Acceptor = asio::local::stream_protocol::acceptor;
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
+constexpr Duration part_limit = 1s;
+constexpr int backlog = 64;
+
 bool same_user(Socket& socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
@@ -49,17 +52,22 @@ class Session : public std::enable_shared_from_this<Session> {
     if (lines_.size() == 1) write_next();
   }
 
-  /// Closes when everything was written.
+  /// Ends our direction when everything was written.
   void finish() {
     finishing_ = true;
-    if (lines_.empty()) drop();
+    if (lines_.empty()) end_writing();
   }
 
- private:
   void drop() {
     broken_ = true;
     boost::system::error_code ignored;
     socket_.close(ignored);
+  }
+
+ private:
+  void end_writing() {
+    boost::system::error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
   }
 
   void write_next() {
@@ -73,7 +81,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (error) return drop();
     lines_.pop_front();
     if (!lines_.empty()) return write_next();
-    if (finishing_) drop();
+    if (finishing_) end_writing();
   }
 
   Socket socket_;
@@ -121,6 +129,18 @@ asio::awaitable<bool> read_request(std::shared_ptr<Session> session, boost::json
   co_return false;
 }
 
+/// Lets the client read what was written: closing with bytes of its own unread would throw that
+/// away.
+asio::awaitable<void> part_from(std::shared_ptr<Session> session) {
+  using namespace asio::experimental::awaitable_operators;
+  session->finish();
+  auto leaving = until_gone(session);
+  auto patience = pause_for(part_limit);
+  auto race = std::move(leaving) || std::move(patience);
+  (void)co_await std::move(race);
+  session->drop();
+}
+
 asio::awaitable<void> serve(std::shared_ptr<Session> session, ControlState& state) {
   using namespace asio::experimental::awaitable_operators;
   ++state.clients;
@@ -137,7 +157,8 @@ asio::awaitable<void> serve(std::shared_ptr<Session> session, ControlState& stat
     const auto outcome = co_await std::move(race);
     if (outcome.index() == 0) session->send({{"event", "exit"}, {"code", std::get<0>(outcome)}});
   }
-  session->finish();
+  auto parting = part_from(session);
+  co_await std::move(parting);
   --state.clients;
 }
 
@@ -160,7 +181,7 @@ asio::awaitable<void> accept_clients(std::shared_ptr<Acceptor> acceptor, Control
                                     .message = "the running node serves too many commands",
                                     .hint = "wait for one of them to end"}));
       session->send({{"event", "exit"}, {"code", exit_failed}});
-      session->finish();
+      asio::co_spawn(executor, part_from(session), asio::detached);
       continue;
     }
     asio::co_spawn(executor, serve(session, state), asio::detached);
@@ -182,7 +203,7 @@ Outcome<void> start_control_server(asio::io_context& context, const DataFolder& 
   const mode_t mask = ::umask(0177);
   if (!error) acceptor->bind(asio::local::stream_protocol::endpoint(path), error);
   ::umask(mask);
-  if (!error) acceptor->listen(16, error);
+  if (!error) acceptor->listen(backlog, error);
   if (error)
     return std::unexpected(
         make_failure(fmt::format("cannot open the control socket {}", name), error));

@@ -22,7 +22,8 @@ std::string code_name(std::error_code error) {
 Failure make_failure(std::string_view what, std::error_code error, std::string_view reason) {
   Failure failure{.exit_code = exit_code_of(error), .code = code_name(error)};
   failure.message.append(what).append(": ").append(error.message());
-  if (!reason.empty()) failure.message.append(" [").append(reason).append("]");
+  if (!reason.empty() && reason != error.message())
+    failure.message.append(" [").append(reason).append("]");
   failure.hint = std::string(hint(error));
   return failure;
 }

@@ -1,7 +1,6 @@
 // The operation recv: opens an inbox, and keeps it open until it has what it is there for, or is
 // cancelled.
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +14,17 @@
 namespace quicmesh::cli {
 namespace {
 
+/// 0, or why no file can be made in `folder`; permissions alone would not tell.
+int try_to_write(const std::string& folder) {
+  const io::FileDescriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened) return errno;
+  const std::string name = fmt::format(".quicmesh-{}", ::getpid());
+  const io::FileDescriptor file(
+      ::openat(opened.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file) return errno;
+  return ::unlinkat(opened.get(), name.c_str(), 0) == 0 ? 0 : errno;
+}
+
 Outcome<InboxOptions> parse_request(const boost::json::object& request) {
   InboxOptions options{.folder = text_of(request, "out"), .once = flag_of(request, "once")};
   if (const auto* senders = request.if_contains("from");
@@ -25,12 +35,7 @@ Outcome<InboxOptions> parse_request(const boost::json::object& request) {
       options.senders.push_back(node->id);
     }
   }
-  struct stat status{};
-  const bool there = ::stat(options.folder.c_str(), &status) == 0;
-  const int error = there ? S_ISDIR(status.st_mode) ? 0 : ENOTDIR : errno;
-  const int unwritable = error != 0                                           ? error
-                         : ::access(options.folder.c_str(), W_OK | X_OK) == 0 ? 0
-                                                                              : errno;
+  const int unwritable = try_to_write(options.folder);
   if (unwritable == 0) return options;
   Failure failure = make_failure(fmt::format("cannot receive into {}", options.folder),
                                  {unwritable, std::generic_category()});

@@ -4,8 +4,9 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -39,19 +40,21 @@ bool node_texts(const toml::node& node, SettingsFileEntry& entry) {
   });
 }
 
+Failure unreadable(const std::string& path, std::error_code error) {
+  return usage_failure(fmt::format("{}: cannot read the configuration: {}", path, error.message()),
+                       "check the path after --config or in QUICMESH_CONFIG");
+}
+
 Outcome<std::string> read_text(const std::string& path) {
+  std::error_code ignored;
+  // A folder opens like a file.
+  if (std::filesystem::is_directory(path, ignored))
+    return std::unexpected(unreadable(path, std::make_error_code(std::errc::is_a_directory)));
   std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    const std::error_code error(errno, std::generic_category());
-    return std::unexpected(
-        usage_failure(fmt::format("{}: cannot read the configuration: {}", path, error.message()),
-                      "check the path after --config or in QUICMESH_CONFIG"));
-  }
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad() || (text.empty() && !file.eof()))
-    return std::unexpected(usage_failure(fmt::format("{}: cannot read the configuration", path),
-                                         "it must be a regular file"));
-  return text;
+  if (!file) return std::unexpected(unreadable(path, {errno, std::generic_category()}));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 }  // namespace

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""The command line itself: help, usage errors, identities, settings and their sources."""
+
+import os
+import re
+import stat
+import unittest
+
+from harness import CliTest
+
+COMMANDS = [["id"], ["up"], ["status"], ["peers"], ["paths"], ["ping"], ["send"], ["recv"],
+            ["config"], ["config", "show"], ["limits"], ["bench"], ["demo"]]
+SOME_ID = "ab" * 32
+
+
+class Usage(CliTest):
+    def test_every_subcommand_has_help_with_an_example(self):
+        for command in COMMANDS:
+            with self.subTest(command=command):
+                done = self.run_text(*command, "--help")
+                self.assertEqual(done.code, 0)
+                self.assertIn("Example:\n  ", done.stdout)
+                self.assertIn("quicmesh " + " ".join(command), done.stdout)
+
+    def test_version(self):
+        done = self.run_text("--version")
+        self.assertEqual(done.code, 0)
+        self.assertRegex(done.stdout, r"^quicmesh \d+\.\d+\.\d+\n$")
+
+    def test_nothing_to_do_is_bad_usage(self):
+        self.assertEqual(self.run_text().code, 2)
+
+    def test_bad_usage_is_one_line_and_exit_code_2(self):
+        for arguments, word in [
+                (["nonsense"], "nonsense"), (["up", "--nonsense"], "nonsense"), (["ping"], "NODE"),
+                (["ping", "not-a-node"], "not-a-node"), (["ping", SOME_ID, "--count", "0"], "count"),
+                (["ping", SOME_ID + "@nowhere"], "nowhere"), (["send", "file"], "NODE"),
+                (["send", "file", SOME_ID, "--rate", "fast"], "rate"),
+                (["up", "--listen", "127.0.0.1"], "listen"), (["up", "--listen", "1.2.3.4:99999"], "listen"),
+                (["up", "--bootstrap", "x@y:1"], "bootstrap"), (["bench", "nonsense"], "nonsense"),
+                (["config"], "subcommand"), (["--log", "loud", "id"], "loud"),
+                (["recv", "--from", "nobody"], "nobody")]:
+            with self.subTest(arguments=arguments):
+                self.check_one_line(self.run_text(*arguments), 2, "^quicmesh: ", word)
+
+    def test_with_json_a_usage_error_is_an_event_too(self):
+        done = self.run_json("ping", "not-a-node")
+        self.assertEqual(done.code, 2)
+        self.assertEqual(set(done.last("error")), {"event", "code", "message", "hint"})
+
+    def test_limits_have_values_and_policies(self):
+        done = self.run_json("limits")
+        self.assertEqual(done.code, 0)
+        self.assertGreater(len(done.events), 10)
+        for limit in done.events:
+            self.assertGreater(limit["value"], 0)
+            self.assertTrue(limit["policy"])
+
+    def test_bench_list(self):
+        self.assertEqual(self.run_json("bench", "list").code, 0)
+
+
+class Identity(CliTest):
+    def test_made_once_and_guarded(self):
+        data = self.folder / "deep" / "data"
+        first = self.run_json("id", "--data", data)
+        self.assertEqual(first.code, 0)
+        identity = first.events[0]
+        self.assertRegex(identity["node_id"], "^[0-9a-f]{64}$")
+        self.assertRegex(identity["public_key"], "^[0-9a-f]{64}$")
+        self.assertEqual(stat.S_IMODE(os.stat(data / "identity.key").st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(data).st_mode), 0o700)
+        self.assertEqual(self.run_json("id", "--data", data).events, first.events)
+
+    def test_the_default_folder_follows_xdg(self):
+        self.assertEqual(self.run_text("id").code, 0)
+        self.assertTrue((self.folder / "xdg-data" / "quicmesh" / "identity.key").exists())
+
+    def test_new_keeps_the_old_key(self):
+        data = self.folder / "data"
+        first = self.run_json("id", "--data", data).events[0]
+        second = self.run_json("id", "--new", "--data", data).events[0]
+        self.assertNotEqual(first["node_id"], second["node_id"])
+        self.assertEqual(len(list(data.glob("identity.key.*"))), 1)
+
+    def test_new_is_refused_while_a_node_runs(self):
+        self.start_node(data="data")
+        self.check_one_line(self.run_text("id", "--new", "--data", self.folder / "data"), 1, "uses the identity")
+
+    def test_an_exposed_key_is_refused(self):
+        data = self.folder / "data"
+        self.run_text("id", "--data", data)
+        (data / "identity.key").chmod(0o644)
+        for command in (["id"], ["up"]):
+            with self.subTest(command=command):
+                self.check_one_line(self.run_text(*command, "--data", data), 1, "identity.key", r"\(.*\)")
+
+    def test_a_damaged_key_is_refused_and_left(self):
+        data = self.folder / "data"
+        self.run_text("id", "--data", data)
+        (data / "identity.key").write_text("nonsense\n")
+        self.check_one_line(self.run_text("up", "--data", data), 1, "identity.key")
+        self.assertEqual((data / "identity.key").read_text(), "nonsense\n")
+
+    def test_a_data_folder_that_cannot_be(self):
+        (self.folder / "file").write_text("")
+        self.check_one_line(self.run_text("id", "--data", self.folder / "file" / "x"), 1, "data folder", "--data")
+
+
+class Configuration(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.file = self.folder / "mesh.toml"
+
+    def settings(self, *arguments):
+        done = self.run_json("config", "show", *arguments)
+        self.assertEqual(done.code, 0, done.stderr)
+        return {event["key"]: (event["value"], event["source"]) for event in done.events}
+
+    def test_flag_beats_environment_beats_file_beats_default(self):
+        self.assertEqual(self.settings()["idle_timeout"], ("30", "default"))
+        self.file.write_text("# mesh\nidle_timeout = 41\nlog = 'info'\nlisten = ['127.0.0.1:1', '[::1]:1']\n")
+        with_file = self.settings("--config", self.file)
+        self.assertEqual(with_file["idle_timeout"], ("41", f"{self.file}:2"))
+        self.assertEqual(with_file["log"], ("info", f"{self.file}:3"))
+        self.assertEqual(with_file["listen"], (["127.0.0.1:1", "[::1]:1"], f"{self.file}:4"))
+        self.environment["QUICMESH_IDLE_TIMEOUT"] = "42"
+        self.assertEqual(self.settings("--config", self.file)["idle_timeout"], ("42", "QUICMESH_IDLE_TIMEOUT"))
+        with_flag = self.settings("--config", self.file, "--idle-timeout", "43")
+        self.assertEqual(with_flag["idle_timeout"], ("43", "--idle-timeout"))
+
+    def test_the_file_is_found_by_environment_and_in_its_usual_place(self):
+        self.file.write_text("keep_alive = 5\n")
+        self.environment["QUICMESH_CONFIG"] = str(self.file)
+        self.assertEqual(self.settings()["keep_alive"], ("5", f"{self.file}:1"))
+        del self.environment["QUICMESH_CONFIG"]
+        usual = self.folder / "xdg-config" / "quicmesh" / "config.toml"
+        usual.parent.mkdir(parents=True)
+        usual.write_text("keep_alive = 6\n")
+        self.assertEqual(self.settings()["keep_alive"], ("6", f"{usual}:1"))
+
+    def test_faults_of_the_file_are_told_with_their_line(self):
+        for text, line, words in [
+                ("log = 'info'\nlisen = []\n", 2, 'unknown key "lisen"'),
+                ("\n\nidle_timeout = 'soon'\n", 3, "soon"), ("idle_timeout = -1\n", 1, "seconds"),
+                ("listen = '127.0.0.1:1'\n", 1, "array"), ("listen = ['127.0.0.1']\n", 1, "127.0.0.1"),
+                ("bootstrap = ['x']\n", 1, "bootstrap"), ("log = \n", 1, ""), ("a = 1\n", 1, "unknown key"), ("[log]\nlevel = 2\n", 1, "log"),
+                ("max_connections = 1.5\n", 1, "number"), ("mdns = 'maybe'\n", 1, "true or false"),
+                ("log = {}\n", 1, "log")]:
+            with self.subTest(text=text):
+                self.file.write_text(text)
+                for command in (["config", "show"], ["up"]):
+                    self.check_one_line(self.run_text(*command, "--config", self.file), 2,
+                                        re.escape(f"{self.file}:{line}: "), words)
+
+    def test_a_missing_file_is_bad_configuration(self):
+        self.check_one_line(self.run_text("id", "--config", self.folder / "none.toml"), 2, "none.toml")
+        self.check_one_line(self.run_text("id", "--config", self.folder), 2, "cannot read")
+
+    def test_a_bad_environment_names_the_variable(self):
+        self.environment["QUICMESH_LOG"] = "loud"
+        self.check_one_line(self.run_text("id"), 2, "QUICMESH_LOG", "loud")
+
+
+if __name__ == "__main__":
+    unittest.main()
