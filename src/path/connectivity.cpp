@@ -190,6 +190,8 @@ void Connectivity::handle_event(Instant now, QuicEvent& event) {
   } else if (const auto* failed = std::get_if<PathValidationFailed>(&event)) {
     const PathTable::Entry* entry = link->table.find(failed->label);
     if (entry != nullptr) events_.push_back(PeerPathRefused{*link->peer, entry->path});
+    link->table.forget(failed->label);
+    link->moving_to.reset();
   }
 }
 

@@ -50,6 +50,19 @@ TEST(PathTable, the_dialler_knows_only_paths_of_its_own_choice) {
   EXPECT_FALSE(table.known_arrival(t0, path_to(1, 99)));
 }
 
+// A dialler that goes on giving the refused label to what arrives is deaf: QUIC drops all of it.
+TEST(PathTable, a_refused_label_gives_its_path_back_to_the_former_one) {
+  PathTable table;
+  const PathLabel in_use = table.label_for(t0, path_to(1));
+  table.set_current(in_use);
+  const PathLabel refused = table.renew(t0, path_to(1)).label;
+  EXPECT_EQ(table.known_arrival(t0, path_to(1)), refused);
+  table.forget(refused);
+  EXPECT_EQ(table.known_arrival(t0, path_to(1)), in_use);
+  table.forget(in_use);
+  EXPECT_EQ(table.known_arrival(t0, path_to(1)), in_use);
+}
+
 TEST(PathTable, the_first_answer_tells_which_source_address_the_kernel_took) {
   PathTable table;
   NetworkPath dialled = path_to(1);

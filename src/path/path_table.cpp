@@ -81,6 +81,11 @@ void PathTable::repoint(const NetworkPath& from, const NetworkPath& to) {
   if (Entry* entry = match(from)) entry->path = to;
 }
 
+void PathTable::forget(PathLabel label) {
+  if (label == current_) return;
+  std::erase_if(entries_, [&](const Entry& entry) { return entry.label == label; });
+}
+
 const PathTable::Entry* PathTable::find(PathLabel label) const {
   const auto found = std::ranges::find(entries_, label, &Entry::label);
   return found == entries_.end() ? nullptr : &*found;

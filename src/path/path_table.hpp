@@ -53,6 +53,10 @@ class PathTable {
   /// The far end of `from` now sends from `to` (same IP, other port), and has proved it.
   void repoint(const NetworkPath& from, const NetworkPath& to);
 
+  /// QUIC refused `label`: of a path that was to begin anew the former label is valid again. Never
+  /// the current one.
+  void forget(PathLabel label);
+
   [[nodiscard]] const Entry* find(PathLabel label) const;
   [[nodiscard]] const Entry* find(const NetworkPath& path) const;
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
