@@ -25,14 +25,19 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create() {
   if (!loop->epoll_) return failure(socket_error(errno));
   loop->wake_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!loop->wake_) return failure(socket_error(errno));
-  const auto added = loop->add(loop->wake_.get(), wake_tag);
+  // Edge-triggered: each write wakes once, and nobody has to read the counter.
+  const auto added = loop->watch(loop->wake_.get(), wake_tag, EPOLLIN | EPOLLET);
   if (!added) return failure(added.error());
   return loop;
 }
 
 Result<void> EventLoop::add(int descriptor, std::uint64_t tag) {
+  return watch(descriptor, tag, EPOLLIN);
+}
+
+Result<void> EventLoop::watch(int descriptor, std::uint64_t tag, std::uint32_t events) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = tag;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0) {
     return failure(system_error(errno));
@@ -67,11 +72,7 @@ std::span<const Readiness> EventLoop::poll(Instant deadline) {
   ready_.clear();
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.u64 == wake_tag) {
-      std::uint64_t value = 0;
-      (void)!::read(wake_.get(), &value, sizeof value);
-      continue;
-    }
+    if (event.data.u64 == wake_tag) continue;
     ready_.push_back({event.data.u64, (event.events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0,
                       (event.events & EPOLLOUT) != 0});
   }

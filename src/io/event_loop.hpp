@@ -58,6 +58,7 @@ class EventLoop {
 
   EventLoop() = default;
 
+  Result<void> watch(int descriptor, std::uint64_t tag, std::uint32_t events);
   std::span<const Readiness> poll(Instant deadline);
   void signal();
 

@@ -53,9 +53,14 @@ void HostedNode::receive(std::size_t socket, MutableByteView buffer) {
 void HostedNode::settle(MutableByteView buffer) {
   const Instant now = EventLoop::now();
   client_->apply(now, *this);
-  if (core_->poll_timeout() <= now) core_->handle_timeout(now);
+  // Not only when due: it also brings the events of received packets to light, so that the user's
+  // thread wakes while this one still writes acknowledgements.
+  core_->handle_timeout(now);
+  (void)client_->deliver(now, *this);
+  // A quick answer shares a packet with the acknowledgement of what it answers.
+  client_->apply(EventLoop::now(), *this);
   bool rested = transmit(buffer);
-  // Events first come to light while packets are written, and some make more to send.
+  // Writing packets makes events, and some events make more to send.
   while (client_->deliver(EventLoop::now(), *this) && rested)
     rested = transmit(buffer);
 
