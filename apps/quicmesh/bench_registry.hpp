@@ -23,7 +23,7 @@ struct BenchOptions {
 };
 
 struct BenchReport {
-  boost::json::object figures;  // the keys of the contract, and "ok"; "error" if it failed
+  boost::json::object figures;  // flat keys of its own, and "ok"; "error" if it failed
   int exit_code = 0;            // 0 done, 1 failed or below its bar, 2 bad value in `values`
 };
 

@@ -5,7 +5,7 @@
 // All of them may be cancelled: when the user interrupts, or the client of the socket has gone.
 #pragma once
 
-#include <span>
+#include <string>
 #include <string_view>
 
 #include <boost/asio/awaitable.hpp>
@@ -45,7 +45,7 @@ asio::awaitable<int> run_operation(Operation operation);
 [[nodiscard]] Outcome<NodeAddress> node_of(const boost::json::object& request,
                                            std::string_view key);
 
-/// Connects within `limit`; `what` begins the message of a failure.
+/// Connects within `limit`. A refusal is explained with what the peer said last.
 asio::awaitable<Outcome<Connection>> connect_to(NodeHost& host, NodeAddress peer,
                                                 std::string protocol, Duration limit);
 
