@@ -68,7 +68,7 @@ struct FileVerdict {
 [[nodiscard]] Bytes encode(const FileBegin& begin);
 [[nodiscard]] Bytes encode(const FileVerdict& verdict);
 
-/// The length of the frame behind the header; `too_long` above `file_frame_max`.
+/// The length of the frame behind the header; `too_long` if it is 0 or above `file_frame_max`.
 [[nodiscard]] Result<std::size_t> decode_frame_size(ByteView header);
 
 /// Of a frame without its header. `truncated`, `trailing_bytes`, `too_long`, `out_of_range`.
