@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <deque>
+#include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
