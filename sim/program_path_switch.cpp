@@ -31,6 +31,14 @@ Duration moment(Simulation& simulation) {
   return simulation.elapsed() + warm_up_min + simulation.rng("moment").between(0ms, 300ms);
 }
 
+// Connects, starts the transfer and waits for the moment.
+RunResult begin(TwoPathWorld& world, const Scenario& scenario, Simulation& simulation) {
+  RunResult result = world.connect_and_start(scenario.duration);
+  if (result) result = simulation.run_until(moment(simulation));
+  world.switched_at.reset();
+  return result;
+}
+
 }  // namespace
 
 ScenarioResult<ScenarioReport> run_path_switch(const Scenario& scenario, Simulation& simulation,
@@ -39,11 +47,9 @@ ScenarioResult<ScenarioReport> run_path_switch(const Scenario& scenario, Simulat
   if (!made) return std::unexpected(made.error());
   TwoPathWorld& world = **made;
   ScenarioReport report;
-  RunResult result = world.connect_and_start(scenario.duration);
-  if (result) result = simulation.run_until(moment(simulation));
+  RunResult result = begin(world, scenario, simulation);
   if (result) {
     const Instant asked_at = simulation.now();
-    world.switched_at.reset();
     if (const auto asked = world.ask_for_switch(); !asked) {
       report.ok = false;
       report.message = "no switch: " + asked.error().message();
@@ -71,13 +77,11 @@ ScenarioResult<ScenarioReport> run_dead_path(const Scenario& scenario, Simulatio
   if (!made) return std::unexpected(made.error());
   TwoPathWorld& world = **made;
   ScenarioReport report;
-  RunResult result = world.connect_and_start(scenario.duration);
-  if (result) result = simulation.run_until(moment(simulation));
+  RunResult result = begin(world, scenario, simulation);
   if (result) {
     const NodeId& other =
         &world.sender() == &*world.dialler ? world.acceptor->id() : world.dialler->id();
     const Duration pto = world.sender().core().connectivity().path_info(other).probe_timeout;
-    world.switched_at.reset();
     world.kill(world.old_interface());
     const Instant died_at = simulation.now();
     // What was under way still arrives: the ends cannot know of the death before that.

@@ -77,7 +77,7 @@ void Connectivity::handle_quic(Instant now, const NetworkPath& path, Ecn ecn, By
     Link& link = add_link(*handle);
     link.table = std::move(table);
     link.table.set_current(label);
-    ++remotes_[path.remote];
+    note_remote(link, path.remote);
     return;
   }
   if (route.kind == QuicRoute::Kind::drop) return;
@@ -283,10 +283,16 @@ void Connectivity::on_closed(Instant now, ConnectionClosed& closed) {
 
 void Connectivity::remove_link(Link& link) {
   if (link.confirmed) tags_.erase(link.tag_here);
-  const auto remote = remotes_.find(current_path_of(link).remote);
-  if (remote != remotes_.end() && --remote->second == 0) remotes_.erase(remote);
+  note_remote(link, std::nullopt);
   link_timers_.erase(static_cast<TimerHeap::Handle>(slot_of(link.handle)));
   links_[slot_of(link.handle)].reset();
+}
+
+void Connectivity::note_remote(Link& link, std::optional<SocketAddress> remote) {
+  if (remote) ++remotes_[*remote];
+  const auto former = link.remote ? remotes_.find(*link.remote) : remotes_.end();
+  if (former != remotes_.end() && --former->second == 0) remotes_.erase(former);
+  link.remote = remote;
 }
 
 bool Connectivity::connected(const NodeId& peer) const {

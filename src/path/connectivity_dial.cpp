@@ -58,7 +58,7 @@ void Connectivity::try_next_candidate(Instant now, const NodeId& id, Peer& peer)
     link.peer = id;
     link.table = std::move(table);
     link.table.set_current(label);
-    ++remotes_[path.remote];
+    note_remote(link, path.remote);
     peer.links.push_back(*handle);
     dial.due = dial.next < dial.candidates.size() ? now + attempt_delay : never;
     return;

@@ -170,9 +170,7 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
   link.moving_to.reset();
   link.hint.reset();
   link.watch.switched(now, quic_->path_info(link.handle).bytes_in_flight > 0);
-  const auto old_remote = remotes_.find(from_path.remote);
-  if (old_remote != remotes_.end() && --old_remote->second == 0) remotes_.erase(old_remote);
-  ++remotes_[to_path.remote];
+  note_remote(link, to_path.remote);
 
   Duration stall{};
   if (link.silent_since) stall = now - *link.silent_since;
@@ -207,9 +205,7 @@ void Connectivity::on_rebound_answer(Instant now, Link& link, const NetworkPath&
   link.prober.remove(old);
   link.prober.add(now, path);
   link.prober.set_current(path);
-  const auto old_remote = remotes_.find(old.remote);
-  if (old_remote != remotes_.end() && --old_remote->second == 0) remotes_.erase(old_remote);
-  ++remotes_[path.remote];
+  note_remote(link, path.remote);
   events_.push_back(PeerPathChanged{*link.peer, old, path, {}, {}});
 }
 

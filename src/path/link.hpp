@@ -23,6 +23,8 @@ struct Link {
   bool confirmed = false;
   std::optional<NodeId> peer;  // whom we dialled, or who was proved
 
+  std::optional<SocketAddress> remote;  // as counted by the connection manager
+
   PathTable table;
   PathWatch watch;
   PathProber prober;
