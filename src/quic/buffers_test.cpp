@@ -85,7 +85,7 @@ TEST(ReceiveBuffer, gives_back_what_came_in_larger_and_larger_pieces) {
     out.insert(out.end(), chunk.begin(), chunk.end());
   }
   EXPECT_EQ(out, in);
-  EXPECT_EQ(largest, 128u << 10);
+  EXPECT_EQ(largest, 64u << 10);
 }
 
 TEST(ReceiveBuffer, a_short_message_takes_its_own_size_only) {

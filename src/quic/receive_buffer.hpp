@@ -1,6 +1,6 @@
 // Bytes of one stream that arrived in order and wait to be read.
 //
-// Chunks grow with the traffic (1 KiB to 128 KiB), so that a short message costs little and a bulk
+// Chunks grow with the traffic (1 KiB to 64 KiB), so that a short message costs little and a bulk
 // reader gets few, large pieces, each handed over without another copy.
 #pragma once
 
@@ -26,7 +26,8 @@ class ReceiveBuffer {
 
  private:
   static constexpr std::size_t chunk_min = 1u << 10;
-  static constexpr std::size_t chunk_max = 128u << 10;
+  // Below glibc's threshold for mmap: fresh pages for each chunk would cost more than the copy.
+  static constexpr std::size_t chunk_max = 64u << 10;
 
   boost::container::deque<Bytes> chunks_;
   std::size_t size_ = 0;
