@@ -5,36 +5,32 @@
 #include <iostream>
 #include <quicmesh/quicmesh.hpp>
 
-namespace qm = quicmesh;
-
-boost::asio::awaitable<void> echo(qm::Stream stream) {
-  while (auto chunk = co_await stream.read()) {
-    if (chunk->empty()) break;
+boost::asio::awaitable<void> echo(quicmesh::Stream stream) {
+  for (auto chunk = co_await stream.read(); chunk && !chunk->empty();
+       chunk = co_await stream.read())
     co_await stream.write(std::move(*chunk));
-  }
   co_await stream.finish();
 }
 
-qm::Task<std::string> run(qm::Executor executor, std::string peer) {
-  auto node = (co_await qm::Node::start(executor, qm::Config())).value();
+boost::asio::awaitable<void> run(quicmesh::Executor executor, std::string peer) {
+  auto node = (co_await quicmesh::Node::start(executor, quicmesh::Config())).value();
   node->handle("example/echo/1", echo).value();
   std::cout << node->node_address() << std::endl;
   while (peer.empty())
     (co_await node->next_event()).value();
-  auto connection = co_await node->connect(qm::NodeAddress::parse(peer).value(), "example/echo/1");
-  if (!connection) co_return qm::failure(connection.error());
-  auto stream = (co_await connection->open_stream()).value();
+  auto address = quicmesh::NodeAddress::parse(peer).value();
+  auto connection = (co_await node->connect(address, "example/echo/1")).value();
+  auto stream = (co_await connection.open_stream()).value();
   co_await stream.write("hello");
   co_await stream.finish();
-  auto answer = co_await stream.read_all(100);
-  co_return answer ? qm::Result<std::string>(qm::as_text(*answer)) : qm::failure(answer.error());
+  std::cout << quicmesh::as_text((co_await stream.read_all(100)).value()) << std::endl;
 }
 
 int main(int argc, char** argv) {
   boost::asio::io_context context;
-  auto done = [](std::exception_ptr, qm::Result<std::string> result) {
-    std::cout << (result ? *result : qm::describe(result.error())) << '\n';
+  auto on_error = [](std::exception_ptr error) {
+    if (error) std::rethrow_exception(error);
   };
-  boost::asio::co_spawn(context, run(context.get_executor(), argc > 1 ? argv[1] : ""), done);
+  co_spawn(context, run(context.get_executor(), argc > 1 ? argv[1] : ""), on_error);
   context.run();
 }

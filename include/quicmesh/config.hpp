@@ -22,6 +22,10 @@ enum class Congestion : std::uint8_t {
 };
 
 struct Config {
+  /// Declared so that this is no aggregate: g++ 12 destroys aggregates made within a co_await
+  /// expression twice, and `co_await Node::start(executor, Config())` is what everybody writes.
+  Config() = default;
+
   /// Who the node is. Without one, `key_file` is read, or made if there is none; without that
   /// either, the node gets an identity that nobody will see again.
   std::optional<Keypair> identity;
