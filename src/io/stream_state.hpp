@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/bounded_queue.hpp"
+#include "io/chunk_list.hpp"
 #include "io/wait_slot.hpp"
 #include "path/path_event.hpp"
 #include "quicmesh/bytes.hpp"
@@ -23,47 +24,6 @@
 namespace quicmesh::io {
 
 class NodeHub;
-
-/// A list of chunks with a moving front, which keeps its memory when it has run empty.
-class ChunkList {
- public:
-  [[nodiscard]] bool empty() const { return front_ == chunks_.size(); }
-  [[nodiscard]] Bytes& front() { return chunks_[front_]; }
-  void push(Bytes chunk) { chunks_.push_back(std::move(chunk)); }
-  /// Puts back what `pop` gave.
-  void unpop(Bytes chunk) {
-    if (front_ > 0) {
-      chunks_[--front_] = std::move(chunk);
-    } else {
-      chunks_.insert(chunks_.begin(), std::move(chunk));
-    }
-  }
-  Bytes pop() {
-    Bytes chunk = std::move(chunks_[front_]);
-    if (++front_ == chunks_.size()) clear();
-    return chunk;
-  }
-  [[nodiscard]] Bytes* last() { return empty() ? nullptr : &chunks_.back(); }
-  void clear() {
-    chunks_.clear();
-    front_ = 0;
-  }
-  void swap(ChunkList& other) noexcept {
-    chunks_.swap(other.chunks_);
-    std::swap(front_, other.front_);
-  }
-  [[nodiscard]] std::size_t bytes() const {
-    std::size_t sum = 0;
-    for (std::size_t i = front_; i < chunks_.size(); ++i)
-      sum += chunks_[i].size();
-    return sum;
-  }
-  [[nodiscard]] std::size_t count() const { return chunks_.size() - front_; }
-
- private:
-  std::vector<Bytes> chunks_;
-  std::size_t front_ = 0;
-};
 
 struct StreamState : std::enable_shared_from_this<StreamState> {
   std::shared_ptr<NodeHub> hub;  // shared: a handle may outlive its Node
