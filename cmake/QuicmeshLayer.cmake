@@ -80,7 +80,7 @@ function(quicmesh_tests name)
   quicmesh_link_externals(${name} PRIVATE ${tests_EXTERNAL} gtest)
   # Golden vectors and scenarios are read from the source tree, wherever the test is started.
   target_compile_definitions(${name} PRIVATE QUICMESH_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
   # Values with a semicolon do not survive gtest_discover_tests, so ctest sets them when it has
   # found the tests.
   set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)
@@ -128,7 +128,7 @@ function(quicmesh_fuzz_target name)
   endif()
   target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
   add_test(NAME fuzz_corpus.${name} COMMAND fuzz_${name} ${corpus})
-  set_tests_properties(fuzz_corpus.${name} PROPERTIES LABELS "fuzz_corpus" TIMEOUT 120
+  set_tests_properties(fuzz_corpus.${name} PROPERTIES LABELS "fuzz_corpus" TIMEOUT 600
     ENVIRONMENT "${QUICMESH_TEST_ENVIRONMENT}")
 endfunction()
 

@@ -7,7 +7,7 @@ function(quicmesh_static_check name)
   set(tool ${Python3_EXECUTABLE} -B ${PROJECT_SOURCE_DIR}/tools/${name}.py ${ARGN})
   add_test(NAME static.${name} COMMAND ${tool})
   add_test(NAME static.${name}.self_test COMMAND ${tool} --self-test)
-  set_tests_properties(static.${name} static.${name}.self_test PROPERTIES LABELS static TIMEOUT 120)
+  set_tests_properties(static.${name} static.${name}.self_test PROPERTIES LABELS static TIMEOUT 600)
 endfunction()
 
 # The headers compile the same in every preset, so that they share one memory of what has passed.
