@@ -150,7 +150,10 @@ void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path)
 bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path,
                                 bool immediately) {
   const PathTable::Entry entry = link.table.renew(now, path);
-  if (!quic_->migrate(now, link.handle, entry.label, immediately)) return false;
+  if (!quic_->migrate(now, link.handle, entry.label, immediately)) {
+    link.table.forget(entry.label);  // what arrives there must not be given a label unknown to QUIC
+    return false;
+  }
   link.moving_to = path;
   pump(now);
   return true;
@@ -230,6 +233,9 @@ Result<void> Connectivity::move(Instant now, const NodeId& peer, const NetworkPa
   const PathProber::Target* target = link->prober.find(path);
   if (target == nullptr) return failure(PathErrc::unknown_path);
   if (!target->rtt) return failure(PathErrc::path_does_not_answer);
+  // Under way, or there already: a second move would only use up connection ids.
+  if (link->moving_to == target->path) return {};
+  if (link->prober.find(current_path_of(*link)) == target) return {};
   if (!migrate_link(now, *link, target->path, false)) {
     return failure(QuicErrc::migration_not_possible_yet);
   }
