@@ -19,8 +19,11 @@ awaitable<void> answer(Connection flow) {
 }
 
 awaitable<void> count_answers(Connection flow, int& answers) {
-  while (co_await flow.receive_datagram())
+  for (;;) {
+    const auto datagram = co_await flow.receive_datagram();
+    if (!datagram) co_return;
     ++answers;
+  }
 }
 
 awaitable<void> send_hundred(Connection flow) {
