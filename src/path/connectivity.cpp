@@ -238,6 +238,10 @@ void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {
 
   Peer& peer = peers_[id];
   if (!link.dialler) peer.links.push_back(link.handle);
+  if (peer.links.size() > links_per_peer_max) {
+    quic_->close(now, peer.links.front(), CloseCode::duplicate_connection,
+                 "too many connections between two nodes");
+  }
   if (link.dialler && peer.dial) {
     for (const NetworkPath& candidate : peer.dial->candidates)
       link.prober.add(now, candidate);

@@ -61,7 +61,7 @@ class Connectivity {
  public:
   static constexpr Duration attempt_delay = 250ms;  // RFC 8305 s5
   static constexpr std::size_t candidates_max = 16;
-  static constexpr std::size_t links_per_peer_max = 8;  // dial attempts included
+  static constexpr std::size_t links_per_peer_max = 8;  // dial attempts included; oldest goes
 
   /// `identity` and `rng` outlive the object.
   static Result<std::unique_ptr<Connectivity>> create(QuicConfig config, const Keypair& identity,

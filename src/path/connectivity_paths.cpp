@@ -154,8 +154,7 @@ bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path
     link.table.forget(entry.label);  // what arrives there must not be given a label unknown to QUIC
     return false;
   }
-  link.moving_to = path;
-  pump(now);
+  link.moving_to = path;  // the events are taken later: one of them may end the link
   return true;
 }
 
