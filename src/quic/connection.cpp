@@ -183,7 +183,9 @@ void QuicConnection::end_session() {
 void QuicConnection::after_mutation(Instant now) {
   if (closed_) return;
   end_session();
-  if (memory_.exceeded(uncredited_)) {
+  const std::size_t held =
+      held_events_.size() * sizeof(QuicEvent);  // by a peer that never confirms
+  if (memory_.exceeded(uncredited_ + held)) {
     return close(now, CloseCode::budget_exceeded, "this connection used more memory than allowed");
   }
   const PathLabel label = label_of(*ngtcp2_conn_get_path(conn_));
