@@ -1,7 +1,8 @@
 #!/bin/bash
 # What takes hours: the whole test suite, the tests with threads, sockets and simulations until they
-# fail or have passed NIGHTLY_REPEATS (20) times, each fuzz target for FUZZ_SECONDS (600), the demo
-# ten times, and all benchmarks. The log goes to nightly-results/<date>.log.
+# fail or have passed NIGHTLY_REPEATS (20) times, each fuzz target for FUZZ_SECONDS (600), the
+# simulated scenarios with NIGHTLY_SEEDS (1000) seeds (simulate.sh), the demo ten times, and all
+# benchmarks. The log goes to nightly-results/<date>.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,5 +27,6 @@ stage "repeated $repeats times" ctest --preset asan --label-regex '^(sim|io|real
   --repeat "until-fail:$repeats" --parallel "$jobs"
 stage "fuzzing, $FUZZ_SECONDS s a target" scripts/fuzz.sh
 stage "release build" make build
+stage "simulation sweep" scripts/simulate.sh
 stage "demo, ten times" repeat_demo
 stage "benchmarks" scripts/bench.sh
