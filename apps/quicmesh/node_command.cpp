@@ -58,9 +58,20 @@ asio::awaitable<void> serve_clients_to_their_end(HostProcess& process) {
   }
 }
 
+// Hashing and file system calls that may block; one long hash must not hold up the others.
+constexpr std::size_t blocking_threads = 4;
+
+// Whoever interrupts twice does not want to wait: for peers, or for the hash of a large file.
+void exit_at_next_signal(asio::signal_set& signals) {
+  signals.async_wait([](boost::system::error_code error, int) {
+    if (!error) std::_Exit(exit_interrupted);
+  });
+}
+
 asio::awaitable<void> wait_for_signal(asio::signal_set& signals) {
   auto waiting = signals.async_wait(asio::as_tuple(asio::use_awaitable));
-  (void)co_await std::move(waiting);  // its end is all there is to know
+  const auto [error, number] = co_await std::move(waiting);
+  if (!error) exit_at_next_signal(signals);
 }
 
 /// The work of a started host, until it ends by itself or by a signal.
@@ -92,10 +103,7 @@ asio::awaitable<void> run_host(HostProcess& process, asio::io_context& context,
     process.output.fail(started.error());
     process.code = started.error().exit_code;
   }
-  // Whoever interrupts twice does not want to wait for peers.
-  signals.async_wait([](boost::system::error_code error, int) {
-    if (!error) std::_Exit(exit_interrupted);
-  });
+  exit_at_next_signal(signals);
   if (process.host.node()) {
     auto closing = process.host.close();
     co_await std::move(closing);
@@ -113,7 +121,7 @@ int run_host_process(const Settings& settings, const DataFolder& folder, Output&
   process.control.host = &process.host;
   {
     asio::io_context context(1);
-    asio::thread_pool pool(1);
+    asio::thread_pool pool(blocking_threads);
     asio::co_spawn(context, run_host(process, context, pool), [&](const std::exception_ptr& error) {
       if (error) process.output.fail({.code = "internal", .message = "unexpected"});
       context.stop();
