@@ -12,6 +12,7 @@ ConnectionState::~ConnectionState() {
 }
 
 void NodeHub::mark_dirty(const std::shared_ptr<FlowState>& flow) {
+  if (phase_ == Phase::closed) return;  // nobody serves it any more: it would hold us for ever
   if (!std::exchange(flow->dirty, true)) dirty_flows_.push_back(flow);
 }
 

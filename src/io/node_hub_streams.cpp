@@ -10,6 +10,7 @@
 namespace quicmesh::io {
 
 void NodeHub::mark_dirty(const std::shared_ptr<StreamState>& stream) {
+  if (phase_ == Phase::closed) return;  // nobody serves it any more: it would hold us for ever
   if (stream->over || std::exchange(stream->dirty, true)) return;
   dirty_streams_.push_back(stream);
 }
