@@ -165,11 +165,11 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
   const NetworkPath from_path = from == nullptr ? NetworkPath{} : from->path;
   const NetworkPath to_path = to->path;
   link.table.set_current(event.to);
+  link.moving_to.reset();
   if (from_path == to_path) return;  // a restart of the same path (restart_silent_path)
   link.prober.add(now, to_path);
   link.prober.set_current(to_path);
   link.prober.relax();
-  link.moving_to.reset();
   link.hint.reset();
   link.watch.switched(now, quic_->path_info(link.handle).bytes_in_flight > 0);
   note_remote(link, to_path.remote);
