@@ -1,0 +1,152 @@
+// Messages between a client and its relay, on one bidirectional stream of a QUIC connection with
+// the ALPN "quicmesh/relay/1" and mutual authentication. The client opens stream and connection.
+//
+//     0..1  length of type and body, 1..relay_message_max      2  type      3..  body
+//
+// The tables of the bodies are in docs/protocols/relay.md. Every body is read to its end, every
+// list and string has a bound, and unknown types are skipped: a later version may add some.
+//
+// No message of a client has an address in it. The addresses that a relay sends are the client's
+// own as the relay sees it, and those of other relays, which a client may dial like any candidate.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "quicmesh/bytes.hpp"
+#include "quicmesh/node_id.hpp"
+#include "quicmesh/result.hpp"
+#include "quicmesh/socket_address.hpp"
+#include "relay/relay_header.hpp"
+
+namespace quicmesh {
+
+inline constexpr std::string_view relay_alpn = "quicmesh/relay/1";
+inline constexpr std::size_t relay_message_max = 1280;  // type and body
+inline constexpr std::size_t relay_signal_max = 1200;
+inline constexpr std::size_t relay_hints_max = 4;           // relays in one message
+inline constexpr std::size_t relay_hint_addresses_max = 4;  // addresses of one relay
+
+enum class RelayRefusal : std::uint8_t {
+  not_here = 1,
+  busy = 2,
+  quota = 3,
+  redirect = 4,
+  not_registered = 5,
+  slow_down = 6,
+};
+
+enum class RelayRequest : std::uint8_t { reservation = 1, session = 2, signal = 3 };
+
+enum class RelayCloseReason : std::uint8_t { by_peer = 1, peer_gone = 2, idle = 3, evicted = 4 };
+
+/// A relay and where it may be reached.
+struct RelayHint {
+  NodeId id;
+  std::vector<SocketAddress> addresses;  // at most relay_hint_addresses_max
+
+  auto operator<=>(const RelayHint&) const = default;
+};
+
+// Client to relay.
+
+/// Asks for a reservation: to be found here by NodeId. Its end is the connection's.
+struct RelayRegister {
+  auto operator<=>(const RelayRegister&) const = default;
+};
+
+/// Asks for a session with `target`.
+struct RelayConnect {
+  NodeId target;
+
+  auto operator<=>(const RelayConnect&) const = default;
+};
+
+/// Asks for the relay's load; also tells whether the relay still serves.
+struct RelayLoadQuery {
+  std::uint32_t token = 0;
+
+  auto operator<=>(const RelayLoadQuery&) const = default;
+};
+
+// Relay to client.
+
+struct RelayRegistered {
+  SocketAddress observed;  // the client, as the relay sees it
+  std::uint64_t bytes_per_s = 0;
+  std::uint16_t sessions = 0;  // that the client may have at once
+  std::uint8_t load_percent = 0;
+
+  auto operator<=>(const RelayRegistered&) const = default;
+};
+
+/// There is a session; to both ends.
+struct RelaySession {
+  RelaySessionId session{};
+  NodeId peer;
+  RelayRole role{};  // of the receiver
+
+  auto operator<=>(const RelaySession&) const = default;
+};
+
+struct RelayRefused {
+  RelayRequest request{};
+  NodeId target;  // zeros for a reservation
+  RelayRefusal reason{};
+  std::uint8_t load_percent = 0;
+  std::vector<RelayHint> relays;  // others to try, with reason redirect only
+
+  auto operator<=>(const RelayRefused&) const = default;
+};
+
+struct RelayLoad {
+  std::uint32_t token = 0;  // of the query
+  std::uint8_t load_percent = 0;
+
+  auto operator<=>(const RelayLoad&) const = default;
+};
+
+/// The relay will stop: register elsewhere. Sessions go on until it does.
+struct RelayDraining {
+  std::vector<RelayHint> relays;
+
+  auto operator<=>(const RelayDraining&) const = default;
+};
+
+// Both ways.
+
+/// A small message for `node`, or from it: ICE signalling while there is no session yet.
+struct RelaySignal {
+  NodeId node;
+  Bytes data;  // 1..relay_signal_max
+
+  auto operator<=>(const RelaySignal&) const = default;
+};
+
+struct RelayCloseSession {
+  RelaySessionId session{};
+  RelayCloseReason reason{};  // ignored by a relay
+
+  auto operator<=>(const RelayCloseSession&) const = default;
+};
+
+using RelayMessage =
+    std::variant<RelayRegister, RelayConnect, RelayLoadQuery, RelayRegistered, RelaySession,
+                 RelayRefused, RelayLoad, RelayDraining, RelaySignal, RelayCloseSession>;
+
+/// `message` keeps the bounds above; what exceeds them is left out of lists.
+Bytes encode_relay_message(const RelayMessage& message);
+
+/// One message from the front of `bytes`; `size` is what it took. Fails with BaseErrc::truncated if
+/// more bytes are needed, with any other error if it is malformed: the stream is then useless. A
+/// message of an unknown type comes back as nothing, with its size.
+struct DecodedRelayMessage {
+  std::optional<RelayMessage> message;
+  std::size_t size = 0;
+};
+Result<DecodedRelayMessage> decode_relay_message(ByteView bytes);
+
+}  // namespace quicmesh
