@@ -34,7 +34,7 @@ TEST(SendBuffer, gives_every_byte_once_and_never_moves_what_was_sent) {
         buffer.append(piece);
       }
       std::array<ByteView, 4> views;
-      const std::size_t count = buffer.peek(views);
+      const std::size_t count = buffer.peek(views, 1u << 20);
       std::size_t budget = rng.below(1500);
       std::size_t taken = 0;
       for (std::size_t i = 0; i < count && budget > 0; ++i) {
@@ -92,6 +92,17 @@ TEST(ReceiveBuffer, a_short_message_takes_its_own_size_only) {
   ReceiveBuffer buffer;
   buffer.append(Bytes(64));
   EXPECT_EQ(buffer.pop().capacity(), 64u);
+}
+
+TEST(SendBuffer, peek_looks_no_further_than_a_packet_needs) {
+  SendBuffer buffer;
+  for (int i = 0; i < 4; ++i)
+    buffer.append(Bytes(3000, 0x11));
+  std::array<ByteView, 4> views;
+  EXPECT_EQ(buffer.peek(views, 1400), 1u);
+  buffer.mark_sent(2000);
+  EXPECT_EQ(buffer.peek(views, 1400), 2u);  // 1,000 left of the first
+  EXPECT_EQ(buffer.peek(views, 100'000), 4u);
 }
 
 }  // namespace

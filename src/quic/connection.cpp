@@ -159,7 +159,13 @@ void QuicConnection::handle_datagram(Instant now, PathLabel label, Ecn ecn, Byte
 void QuicConnection::handle_timeout(Instant now) {
   if (closed_) return;
   now_ = now;
-  if (now < next_timeout()) return;
+  if (now >= patience_end()) {
+    if (awaits_acknowledgement()) {
+      return give_up(now);
+    }
+    unacknowledged_since_ = never;
+  }
+  if (now < expiry()) return;
   const int result = ngtcp2_conn_handle_expiry(conn_, to_ngtcp2(now));
   if (result != 0) return fail(now, result);
   after_mutation(now);
@@ -167,6 +173,23 @@ void QuicConnection::handle_timeout(Instant now) {
 
 Instant QuicConnection::next_timeout() const {
   if (closed_) return never;
+  return std::min(expiry(), patience_end());
+}
+
+// A path may carry packets one way only: then each side hears the other, or one of them does, and
+// QUIC's idle time-out, which begins anew with every packet heard, never ends the connection.
+Instant QuicConnection::patience_end() const {
+  if (unacknowledged_since_ == never) return never;
+  return unacknowledged_since_ + shared_.config.idle_timeout;
+}
+
+bool QuicConnection::awaits_acknowledgement() const {
+  return std::ranges::any_of(streams_, [](const auto& entry) {
+    return !entry.second.write_closed && entry.second.send.in_flight() > 0;
+  });
+}
+
+Instant QuicConnection::expiry() const {
   const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(conn_);
   if (expiry >= static_cast<ngtcp2_tstamp>(never.time_since_epoch().count())) return never;
   return Instant(Duration(static_cast<std::int64_t>(expiry)));

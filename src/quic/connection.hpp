@@ -179,8 +179,12 @@ class QuicConnection {
   ngtcp2_ssize write_datagram_frames(ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
                                      MutableByteView out, Instant now, bool& packet_done);
 
+  [[nodiscard]] Instant expiry() const;  // ngtcp2's
+  [[nodiscard]] Instant patience_end() const;
+  [[nodiscard]] bool awaits_acknowledgement() const;
   void after_mutation(Instant now);
   void fail(Instant now, int library_error);
+  void give_up(Instant now);
   void finish(std::error_code error, std::string reason);
   void write_close(Instant now, const ngtcp2_ccerr& error);
   [[nodiscard]] std::error_code handshake_error(std::string& reason) const;
@@ -220,6 +224,8 @@ class QuicConnection {
   std::uint64_t payload_received_ = 0;
   std::size_t credited_bytes_ = 0;
   std::uint64_t packets_since_key_update_ = 0;
+  /// Since when the peer has acknowledged no stream data, of which some may be under way.
+  Instant unacknowledged_since_ = never;
 
   struct Carry {  // a packet that did not fit the train being written: another path or size
     Bytes packet;

@@ -48,6 +48,7 @@ struct QuicConnection::Callbacks {
   static int acknowledged_stream_data(ngtcp2_conn*, std::int64_t id, std::uint64_t offset,
                                       std::uint64_t size, void* user_data, void*) {
     QuicConnection& connection = self(user_data);
+    connection.unacknowledged_since_ = connection.now_;
     if (Stream* stream = connection.find_stream(StreamId{id})) {
       stream->send.acknowledge_until(offset + size);
       if (stream->end_sent && offset + size == stream->send.end_offset() &&

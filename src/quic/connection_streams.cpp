@@ -40,7 +40,8 @@ Result<void> QuicConnection::write(StreamId id, Bytes& data, bool end) {
   if (stream->write_closed || stream->end_queued || stream->transport_closed) {
     return failure(QuicErrc::stream_closed);
   }
-  if (stream->send.held() >= shared_.config.stream_send_buffer) {
+  if (stream->send.unsent() >= shared_.config.stream_unsent_max ||
+      stream->send.held() >= shared_.config.stream_send_buffer) {
     stream->would_block = true;
     return failure(QuicErrc::would_block);
   }
@@ -152,7 +153,10 @@ void QuicConnection::report_readable(Stream& stream) {
 }
 
 void QuicConnection::report_writable(Stream& stream) {
-  if (!stream.would_block || stream.send.held() > shared_.config.stream_send_buffer / 2) return;
+  if (!stream.would_block || stream.send.unsent() > shared_.config.stream_unsent_max / 2 ||
+      stream.send.held() > shared_.config.stream_send_buffer / 2) {
+    return;
+  }
   stream.would_block = false;
   emit(StreamWritable{handle_, stream.id});
 }

@@ -169,7 +169,7 @@ ngtcp2_ssize QuicConnection::write_stream_frames(ngtcp2_path_storage& path, ngtc
       continue;
     }
     std::array<ByteView, stream_views_max> views;
-    const std::size_t count = stream->send.peek(views);
+    const std::size_t count = stream->send.peek(views, out.size());
     std::array<ngtcp2_vec, stream_views_max> vectors;
     std::size_t offered = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -185,6 +185,8 @@ ngtcp2_ssize QuicConnection::write_stream_frames(ngtcp2_path_storage& path, ngtc
                                   std::to_underlying(id), vectors.data(), count, to_ngtcp2(now));
     if (taken >= 0) {
       stream->send.mark_sent(static_cast<std::size_t>(taken));
+      if (taken > 0 && unacknowledged_since_ == never) unacknowledged_since_ = now;
+      report_writable(*stream);
       if (with_end && stream->send.unsent() == 0) {
         stream->end_sent = true;
         stream->end_sent_alone = taken == 0;
@@ -228,6 +230,17 @@ void QuicConnection::close(Instant now, CloseCode code, std::string_view reason)
   if (code == CloseCode::duplicate_connection) local = QuicErrc::duplicate_connection;
   if (code == CloseCode::protocol_violation) local = QuicErrc::protocol_violation;
   finish(local, std::string(reason));
+}
+
+void QuicConnection::give_up(Instant now) {
+  constexpr std::string_view reason = "the peer is heard, but acknowledges nothing";
+  ngtcp2_ccerr error;
+  ngtcp2_ccerr_default(&error);
+  ngtcp2_ccerr_set_application_error(&error, std::to_underlying(CloseCode::goodbye),
+                                     reinterpret_cast<const std::uint8_t*>(reason.data()),
+                                     reason.size());
+  write_close(now, error);
+  finish(QuicErrc::idle_timeout, std::string(reason));
 }
 
 void QuicConnection::write_close(Instant now, const ngtcp2_ccerr& error) {

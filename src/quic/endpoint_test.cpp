@@ -368,6 +368,36 @@ TEST_F(Quic, an_idle_connection_is_kept_alive_and_a_dead_peer_times_out) {
   EXPECT_EQ(pair.dialler.find<ConnectionClosed>()->error, QuicErrc::idle_timeout);
 }
 
+// S1.03: an asymmetric route. The peer is heard all the time, so QUIC's idle time-out never comes.
+TEST_F(Quic, a_path_that_carries_one_way_only_is_given_up) {
+  connect();
+  const auto dialler = *pair.dialler.connection;
+  const StreamId stream = pair.dialler.endpoint->open_stream(dialler, false).value();
+  pair.lose = [](bool to_acceptor, ByteView) { return to_acceptor; };
+  Bytes data = pattern(2000);
+  ASSERT_TRUE(pair.dialler.endpoint->write(dialler, stream, data, false));
+  for (int second = 0; second < 25; ++second) {
+    ASSERT_TRUE(pair.acceptor.endpoint->send_datagram(*pair.acceptor.connection, pattern(100)));
+    pair.run(1s);
+  }
+  EXPECT_EQ(pair.dialler.find<ConnectionClosed>(), nullptr);
+  pair.run(6s);
+  const auto* closed = pair.dialler.find<ConnectionClosed>();
+  ASSERT_NE(closed, nullptr);
+  EXPECT_EQ(closed->error, QuicErrc::idle_timeout);
+  EXPECT_EQ(closed->reason, "the peer is heard, but acknowledges nothing");
+}
+
+TEST_F(Quic, a_quiet_stream_that_was_acknowledged_keeps_its_connection) {
+  connect();
+  const auto dialler = *pair.dialler.connection;
+  const StreamId stream = pair.dialler.endpoint->open_stream(dialler, false).value();
+  Bytes data = pattern(2000);
+  ASSERT_TRUE(pair.dialler.endpoint->write(dialler, stream, data, false));
+  pair.run(100s);
+  EXPECT_EQ(pair.dialler.find<ConnectionClosed>(), nullptr);
+}
+
 TEST_F(Quic, nobody_there_ends_with_a_handshake_timeout) {
   pair.lose = [](bool, ByteView) { return true; };
   pair.dial();

@@ -46,8 +46,10 @@ struct QuicConfig {
   std::uint64_t max_streams_bidi = 100;
   std::uint64_t max_streams_uni = 100;
 
-  /// A stream accepts data while fewer bytes than this are buffered and not acknowledged.
-  std::size_t stream_send_buffer = 4u << 20;
+  /// A stream accepts data while it holds fewer bytes than these: not yet sent (more would only
+  /// fall out of the processor's cache before its turn comes), and not yet acknowledged.
+  std::size_t stream_unsent_max = 256u << 10;
+  std::size_t stream_send_buffer = 16u << 20;
   /// Datagrams queued for sending, and received but not read, in each connection; oldest goes.
   std::size_t datagram_queue_max = 256;
 

@@ -25,13 +25,16 @@ void SendBuffer::append(Bytes data) {
   chunks_.push_back(std::move(data));
 }
 
-std::size_t SendBuffer::peek(std::span<ByteView> views) const {
+std::size_t SendBuffer::peek(std::span<ByteView> views, std::size_t wanted) const {
   std::size_t used = 0;
+  std::size_t bytes = 0;
   std::size_t offset = sent_offset_;
   for (std::size_t i = sent_chunk_; i < chunks_.size() && used < views.size(); ++i) {
     const ByteView rest = ByteView(chunks_[i]).subspan(offset);
     offset = 0;
     if (!rest.empty()) views[used++] = rest;
+    bytes += rest.size();
+    if (bytes >= wanted) break;
   }
   return used;
 }

@@ -20,8 +20,9 @@ class SendBuffer {
   /// Takes `data` over. Writes below `gather_below` bytes are copied to a shared chunk.
   void append(Bytes data);
 
-  /// Fills `views` with what is to be sent next, in order; returns how many are used.
-  [[nodiscard]] std::size_t peek(std::span<ByteView> views) const;
+  /// Fills `views` with what is to be sent next, in order, at least `wanted` bytes where there are
+  /// so many (and views for them); returns how many views are used.
+  [[nodiscard]] std::size_t peek(std::span<ByteView> views, std::size_t wanted) const;
 
   /// `count` more bytes were put into packets; at most `unsent()`.
   void mark_sent(std::size_t count);
@@ -30,6 +31,10 @@ class SendBuffer {
   void acknowledge_until(std::uint64_t offset);
 
   [[nodiscard]] std::size_t unsent() const { return static_cast<std::size_t>(end_ - sent_); }
+  /// Bytes sent and not acknowledged.
+  [[nodiscard]] std::size_t in_flight() const {
+    return static_cast<std::size_t>(sent_ - acknowledged_);
+  }
   /// Bytes held: sent and not acknowledged, and not yet sent.
   [[nodiscard]] std::size_t held() const { return static_cast<std::size_t>(end_ - acknowledged_); }
   /// Stream offset one past the last byte appended.
