@@ -68,7 +68,7 @@ void QuicConnection::make_settings(Instant now, ngtcp2_settings& settings,
   params.max_idle_timeout = to_ngtcp2(config.idle_timeout);
   // Each migration uses up one id; ngtcp2 keeps at most 8 spare ones.
   params.active_connection_id_limit = 8;
-  params.max_datagram_frame_size = 65'535;
+  params.max_datagram_frame_size = config.datagram_queue_max > 0 ? 65'535 : 0;
 }
 
 Result<void> QuicConnection::start_session() {

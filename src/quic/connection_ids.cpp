@@ -34,14 +34,17 @@ bool ConnectionIds::add(ConnectionId id, std::uint32_t slot) {
   return live_.emplace(id, slot).second;
 }
 
-void ConnectionIds::retire(ConnectionId id, Instant now, std::shared_ptr<ClosingReply> reply) {
+void ConnectionIds::retire(ConnectionId id, Instant now, std::shared_ptr<ClosingReply> reply,
+                           Origin origin) {
   if (live_.erase(id) == 0) return;
-  while (dead_.size() >= tombstones_max) {
-    dead_.erase(dead_order_.front().id);
-    dead_order_.pop_front();
+  std::deque<Tombstone>& order = dead_order_[std::to_underlying(origin)];
+  const std::size_t most = origin == Origin::junk ? junk_tombstones_max : tombstones_max;
+  if (order.size() >= most) {
+    dead_.erase(order.front().id);
+    order.pop_front();
   }
   dead_.emplace(id, std::move(reply));
-  dead_order_.push_back({id, now + tombstone_lifetime});
+  order.push_back({id, now + tombstone_lifetime});
 }
 
 void ConnectionIds::add_reset_token(const ResetToken& token, std::uint32_t slot) {
@@ -81,9 +84,11 @@ ClosingReply* ConnectionIds::closing_reply(ConnectionId id) {
 }
 
 void ConnectionIds::forget_expired(Instant now) {
-  while (!dead_order_.empty() && dead_order_.front().expires <= now) {
-    dead_.erase(dead_order_.front().id);
-    dead_order_.pop_front();
+  for (std::deque<Tombstone>& order : dead_order_) {
+    while (!order.empty() && order.front().expires <= now) {
+      dead_.erase(order.front().id);
+      order.pop_front();
+    }
   }
 }
 

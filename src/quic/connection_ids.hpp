@@ -14,6 +14,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "quicmesh/bytes.hpp"
 #include "quicmesh/time.hpp"
@@ -43,11 +44,16 @@ class ConnectionIds {
  public:
   static constexpr Duration tombstone_lifetime = 40s;
   static constexpr std::size_t tombstones_max = 65'536;  // oldest goes
+  /// Of connections that never left their handshake: junk must not push out the others' tombstones.
+  static constexpr std::size_t junk_tombstones_max = 4'096;  // oldest goes
+
+  enum class Origin : std::uint8_t { genuine, junk };
 
   /// False if the id is taken (or still a tombstone): the caller must choose another or drop.
   bool add(ConnectionId id, std::uint32_t slot);
   /// `reply` is shared by the tombstones of one closed connection; null for a mere retirement.
-  void retire(ConnectionId id, Instant now, std::shared_ptr<ClosingReply> reply = nullptr);
+  void retire(ConnectionId id, Instant now, std::shared_ptr<ClosingReply> reply = nullptr,
+              Origin origin = Origin::genuine);
 
   void add_reset_token(const ResetToken& token, std::uint32_t slot);
   /// Ignored unless the token is this slot's.
@@ -80,7 +86,8 @@ class ConnectionIds {
   boost::unordered_flat_map<ConnectionId, std::uint32_t, IdHash> live_;
   boost::unordered_flat_map<ResetToken, std::uint32_t, TokenHash> tokens_;
   boost::unordered_flat_map<ConnectionId, std::shared_ptr<ClosingReply>, IdHash> dead_;
-  std::deque<Tombstone> dead_order_;  // oldest first: the lifetime is the same for all
+  // By origin; oldest first: the lifetime is the same for all.
+  std::array<std::deque<Tombstone>, 2> dead_order_;
 };
 
 }  // namespace quicmesh

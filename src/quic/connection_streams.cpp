@@ -128,6 +128,11 @@ std::size_t QuicConnection::unacknowledged_bytes(StreamId id) const {
 
 Result<void> QuicConnection::send_datagram(Bytes data) {
   if (closed_) return failure(QuicErrc::unknown_connection);
+  const ngtcp2_transport_params* theirs = ngtcp2_conn_get_remote_transport_params(conn_);
+  const bool refused = theirs != nullptr && theirs->max_datagram_frame_size == 0;
+  if (refused || shared_.config.datagram_queue_max == 0) {
+    return failure(QuicErrc::datagrams_unsupported);
+  }
   // ngtcp2 1.11 asserts on an empty DATAGRAM (fixed in 1.12), so none is ever made.
   if (data.empty() || data.size() > max_datagram_size()) {
     return failure(QuicErrc::datagram_too_large);

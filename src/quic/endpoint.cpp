@@ -163,12 +163,14 @@ void QuicEndpoint::bury(Instant now, QuicConnection& connection) {
   if (Bytes words = connection.take_last_words(); !words.empty()) {
     reply = std::make_shared<ClosingReply>(std::move(words));
   }
+  const bool half_open = connection.role() == TlsRole::acceptor && !connection.counted;
+  const auto origin = half_open ? ConnectionIds::Origin::junk : ConnectionIds::Origin::genuine;
   for (const ConnectionId id : connection.ids())
-    shared_->ids.retire(id, now, reply);
+    shared_->ids.retire(id, now, reply, origin);
   for (const auto& token : connection.reset_tokens()) {
     shared_->ids.remove_reset_token(token, slot_of(handle));
   }
-  if (connection.role() == TlsRole::acceptor && !connection.counted) --half_open_;
+  if (half_open) --half_open_;
   timers_.erase(slot_of(handle));
   --connections_;
 }

@@ -368,6 +368,18 @@ TEST_F(Quic, an_idle_connection_is_kept_alive_and_a_dead_peer_times_out) {
   EXPECT_EQ(pair.dialler.find<ConnectionClosed>()->error, QuicErrc::idle_timeout);
 }
 
+TEST(QuicDatagrams, a_peer_that_takes_none_is_told_of_and_not_sent_any) {
+  QuicConfig without;
+  without.datagram_queue_max = 0;
+  TestPair pair({}, {}, {}, &without);
+  pair.dial();
+  pair.run(1s);
+  ASSERT_NE(pair.dialler.find<ConnectionConfirmed>(), nullptr);
+  const auto sent = pair.dialler.endpoint->send_datagram(*pair.dialler.connection, Bytes(100));
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error(), QuicErrc::datagrams_unsupported);
+}
+
 // S1.03: an asymmetric route. The peer is heard all the time, so QUIC's idle time-out never comes.
 TEST_F(Quic, a_path_that_carries_one_way_only_is_given_up) {
   connect();

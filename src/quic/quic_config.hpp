@@ -51,6 +51,7 @@ struct QuicConfig {
   std::size_t stream_unsent_max = 256u << 10;
   std::size_t stream_send_buffer = 16u << 20;
   /// Datagrams queued for sending, and received but not read, in each connection; oldest goes.
+  /// 0: this node takes none, and says so to its peers.
   std::size_t datagram_queue_max = 256;
 
   /// A key update is started after this many packets sent (AES-GCM's limit is 2^23, RFC 9001 s6.6).

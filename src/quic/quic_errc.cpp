@@ -55,8 +55,6 @@ constexpr ErrorText texts[] = {
      "wait until it is confirmed and a spare connection id has arrived"},
     {int(QuicErrc::key_update_not_possible_yet), "the previous key update is not confirmed",
      "try again after a round trip"},
-    {int(QuicErrc::path_validation_failed), "the new path did not answer",
-     "the connection stays on the old path"},
 };
 
 constinit const HintedCategory category("quicmesh.quic", texts);

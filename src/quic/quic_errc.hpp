@@ -40,7 +40,6 @@ enum class QuicErrc {
   only_dialler_migrates,
   migration_not_possible_yet,
   key_update_not_possible_yet,
-  path_validation_failed,
 };
 
 std::error_code make_error_code(QuicErrc code);
