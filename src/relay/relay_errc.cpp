@@ -39,6 +39,8 @@ constexpr ErrorText texts[] = {
      "send less at once, or use a stream"},
     {int(RelayErrc::closed_here), "the relayed session was closed by this node",
      "connect again if it is needed"},
+    {int(RelayErrc::out_of_place), "a message came that this side never gets",
+     "update the older of the two nodes"},
 };
 
 constinit const HintedCategory category("quicmesh.relay", texts);

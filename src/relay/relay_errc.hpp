@@ -29,6 +29,7 @@ enum class RelayErrc {
   too_many,
   bad_signal,
   closed_here,
+  out_of_place,
 };
 
 std::error_code make_error_code(RelayErrc code);

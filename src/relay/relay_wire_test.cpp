@@ -255,7 +255,7 @@ TEST(RelayMessage, garbage_never_does_more_than_fail) {
 }
 
 TEST(RelayErrc, every_code_has_a_message_and_a_hint) {
-  for (int code = 1; code <= static_cast<int>(RelayErrc::closed_here); ++code) {
+  for (int code = 1; code <= static_cast<int>(RelayErrc::out_of_place); ++code) {
     const std::error_code error = static_cast<RelayErrc>(code);
     EXPECT_STREQ(error.category().name(), "quicmesh.relay");
     EXPECT_FALSE(error.message().empty()) << code;
