@@ -66,6 +66,13 @@ struct ToJson {
                    {"peer", refused.peer.to_hex()},
                    {"remote", refused.remote.to_string()}}};
   }
+
+  Objects operator()(const event::HandlerFailed& failed) const {
+    auto told = to_json(make_failure(fmt::format("the protocol {} failed", failed.protocol),
+                                     failed.error, failed.reason));
+    told["peer"] = failed.peer.to_hex();
+    return {std::move(told)};
+  }
 };
 
 }  // namespace

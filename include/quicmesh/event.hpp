@@ -59,9 +59,18 @@ struct PathRefused {
   SocketAddress remote;
 };
 
+/// A handler of this program threw. Its stream was reset, or its flow ended; the node goes on.
+struct HandlerFailed {
+  NodeId peer;
+  std::string protocol;
+  std::error_code error;  // IoErrc::handler_failed
+  std::string reason;     // what() of the exception
+};
+
 }  // namespace event
 
-using Event = std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable,
-                           event::HandshakeRefused, event::PathChanged, event::PathRefused>;
+using Event =
+    std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable, event::HandshakeRefused,
+                 event::PathChanged, event::PathRefused, event::HandlerFailed>;
 
 }  // namespace quicmesh

@@ -22,6 +22,7 @@ enum class IoErrc {
   ended_early,
   already_handled,
   flush_timeout,
+  handler_failed,
 };
 
 std::error_code make_error_code(IoErrc code);

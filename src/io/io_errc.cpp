@@ -12,7 +12,7 @@ constexpr int code_of(IoErrc code) {
   return static_cast<int>(code);
 }
 
-constexpr std::array<ErrorText, 15> texts{{
+constexpr std::array<ErrorText, 16> texts{{
     {code_of(IoErrc::address_in_use), "the address is in use by another socket",
      "choose another port, or 0 for any free one; `ss -ulpn` shows who has it"},
     {code_of(IoErrc::permission_denied), "the system does not permit this address or socket",
@@ -41,6 +41,8 @@ constexpr std::array<ErrorText, 15> texts{{
      "remove it first, or use another name"},
     {code_of(IoErrc::flush_timeout), "a peer did not acknowledge everything in time",
      "what it had not acknowledged may be lost; wait for Stream::flushed before closing"},
+    {code_of(IoErrc::handler_failed), "a handler of this program threw",
+     "its stream was reset and the node goes on; catch what it may throw"},
 }};
 
 constinit const HintedCategory category("quicmesh.io", texts);

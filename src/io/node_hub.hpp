@@ -183,6 +183,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void take_in_flow(const PeerStreamOpened& event, const std::shared_ptr<Node::FlowHandler>& run);
   void start_handler(std::shared_ptr<Node::StreamHandler> handler,
                      std::shared_ptr<StreamState> stream);
+  void on_handler_failed(const NodeId& peer, const std::string& protocol, std::string reason);
   void on_handler_ended(const NodeId& peer);
   void refuse(const StreamKey& key);
   void end_flow(const StreamKey& key, std::error_code error);

@@ -17,6 +17,17 @@ namespace asio = boost::asio;
 
 namespace {
 
+/// Inside a catch block.
+std::string current_exception_text() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
+
 /// Each address, by the first socket of its family.
 std::vector<NetworkPath> paths_to(const std::vector<SocketAddress>& addresses,
                                   const std::vector<SocketInfo>& sockets) {
@@ -396,12 +407,13 @@ asio::awaitable<void> NodeHub::run_handler(std::shared_ptr<NodeHub> hub,
                                            std::shared_ptr<Node::StreamHandler> handler,
                                            std::shared_ptr<StreamState> stream) {
   const NodeId peer = stream->peer;
+  const std::string protocol = stream->protocol;
   try {
     auto running = (*handler)(Stream(std::move(stream)));
     co_await std::move(running);
   } catch (...) {
-    // The stream was reset when the handler's frame was destroyed: that tells the peer, and there
-    // is nobody else to tell.
+    // The stream was reset when the handler's frame was destroyed: that tells the peer.
+    hub->on_handler_failed(peer, protocol, current_exception_text());
   }
   handler.reset();
   hub->on_handler_ended(peer);
@@ -409,12 +421,24 @@ asio::awaitable<void> NodeHub::run_handler(std::shared_ptr<NodeHub> hub,
 
 asio::awaitable<void> NodeHub::run_flow(std::shared_ptr<Node::FlowHandler> handler,
                                         std::shared_ptr<ConnectionState> connection) {
+  const std::shared_ptr<NodeHub> hub = connection->hub;
+  const NodeId peer = connection->peer;
+  const std::string protocol = connection->protocol;
   try {
     auto running = (*handler)(Connection(std::move(connection)));
     co_await std::move(running);
   } catch (...) {
-    // As above: the flow has ended with the frame.
+    hub->on_handler_failed(peer, protocol, current_exception_text());
   }
+}
+
+void NodeHub::on_handler_failed(const NodeId& peer, const std::string& protocol,
+                                std::string reason) {
+  command([this, failed = event::HandlerFailed{peer, protocol, IoErrc::handler_failed,
+                                               std::move(reason)}](Instant, HostedNode&) mutable {
+    const std::scoped_lock lock(mutex_);
+    report(std::move(failed));
+  });
 }
 
 void NodeHub::on_handler_ended(const NodeId& id) {

@@ -223,6 +223,16 @@ TEST(RealFailure, handler_that_throws_resets_its_stream_alone) {
     CO_ASSERT_OK(stream);
     CO_ASSERT_OK(co_await stream->write("x"));
     EXPECT_EQ((co_await stream->read()).error(), QuicErrc::stream_reset);
+    for (;;) {  // the program hears of its own fault
+      const auto event = co_await (*server)->next_event();
+      CO_ASSERT_OK(event);
+      const auto* failed = std::get_if<event::HandlerFailed>(&*event);
+      if (failed == nullptr) continue;
+      EXPECT_EQ(failed->peer, (*client)->id());
+      EXPECT_EQ(failed->protocol, "faulty/1");
+      EXPECT_EQ(failed->reason, "a bug in a handler");
+      break;
+    }
     auto good = co_await (*client)->connect((*server)->id(), name);
     CO_ASSERT_OK(good);
     EXPECT_TRUE((co_await good->open_stream()).has_value());
