@@ -1,0 +1,751 @@
+// Clients and servers of relays together, in virtual time: registering, sessions, loss, choice.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+
+#include "relay/relay_client.hpp"
+#include "relay/server_for_tests.hpp"
+
+namespace quicmesh {
+namespace {
+
+NodeId relay_id(unsigned number) {
+  return TestRelay::node(1000 + number);
+}
+
+RelayHint hint_of(unsigned number) {
+  return {relay_id(number), {{IpAddress::v4({10, 1, 0, std::uint8_t(number)}), 443}}};
+}
+
+// Relays and nodes by number. Messages take half the relay's round trip; nothing is lost, but a
+// relay that is not alive hears and says nothing.
+class Net {
+ public:
+  struct Server {
+    explicit Server(RelayLimits limits, unsigned number) : relay(limits, number) {}
+    TestRelay relay;
+    Duration rtt{};
+    bool alive = true;
+    std::map<RelayClientId, unsigned> nodes;  // of each control connection
+  };
+  struct Node {
+    explicit Node(unsigned number) : client(TestRelay::node(number), Rng(number)) {}
+    RelayClient client;
+    std::map<NodeId, RelayClientId> controls;  // that stand, by relay
+    std::vector<RelayEvent> events;
+    std::map<NodeId, int> opened;  // how often each relay was dialled
+    NetworkPath path;              // own address, as the relays see it
+  };
+
+  Server& add_server(unsigned number, Duration rtt, RelayLimits limits = {}) {
+    auto& server = servers_[number];
+    server = std::make_unique<Server>(limits, number);
+    server->rtt = rtt;
+    return *server;
+  }
+  Node& add_node(unsigned number, std::initializer_list<unsigned> relays) {
+    auto& node = nodes_[number];
+    node = std::make_unique<Node>(number);
+    node->path = TestRelay::path(number);
+    for (const unsigned relay : relays)
+      EXPECT_TRUE(node->client.add_relay(now, hint_of(relay)));
+    drain(*node, number);
+    return *node;
+  }
+  Server& server(unsigned number) { return *servers_.at(number); }
+  Node& node(unsigned number) { return *nodes_.at(number); }
+  void connect(unsigned from, unsigned to) {
+    EXPECT_TRUE(node(from).client.connect(now, TestRelay::node(to)));
+    drain(node(from), from);
+  }
+  void touch(unsigned number) { drain(node(number), number); }
+  void touch_server(unsigned number) { drain(server(number), number); }
+
+  /// Its connections are reset: clients notice after a round trip.
+  void restart(unsigned number) {
+    const Duration rtt = server(number).rtt;
+    kill_quietly(number);
+    add_server(number, rtt);
+    for (auto& [other, node] : nodes_) {
+      if (node->controls.erase(relay_id(number)) == 0) continue;
+      at(rtt, [this, other = other, number] {
+        node_at(other).client.control_down(now, relay_id(number));
+        touch(other);
+      });
+    }
+  }
+  void kill_quietly(unsigned number) { server(number).alive = false; }
+
+  void run(Duration time) {
+    const Instant end = now + time;
+    for (;;) {
+      Instant next = queue_.empty() ? never : queue_.top().at;
+      for (auto& [number, node] : nodes_)
+        next = std::min(next, node->client.poll_timeout());
+      for (auto& [number, server] : servers_)
+        next = std::min(next, server->relay.server.poll_timeout());
+      if (next > end) break;
+      now = std::max(now, next);
+      ASSERT_LT(++steps_, 200'000u) << "the deadlines do not move on";
+      step();
+    }
+    now = end;
+  }
+
+  Instant now{1000s};
+
+ private:
+  struct Later {
+    Instant at;
+    std::uint64_t order;
+    std::function<void()> action;
+    bool operator<(const Later& other) const {
+      return std::pair(at, order) > std::pair(other.at, other.order);
+    }
+  };
+
+  Node& node_at(unsigned number) { return *nodes_.at(number); }
+  void at(Duration delay, std::function<void()> action) {
+    queue_.push({now + delay, ++order_, std::move(action)});
+  }
+  void step() {
+    while (!queue_.empty() && queue_.top().at <= now) {
+      const auto action = queue_.top().action;
+      queue_.pop();
+      action();
+    }
+    for (auto& [number, node] : nodes_) {
+      if (node->client.poll_timeout() > now) continue;
+      node->client.handle_timeout(now);
+      drain(*node, number);
+    }
+    for (auto& [number, server] : servers_) {
+      if (server->relay.server.poll_timeout() > now) continue;
+      server->relay.server.handle_timeout(now);
+      drain(*server, number);
+    }
+  }
+
+  void drain(Node& node, unsigned number) {
+    while (auto output = node.client.poll_output()) {
+      if (const auto* open = std::get_if<RelayOpen>(&*output)) {
+        on_open(node, number, open->relay.id);
+      } else if (const auto* shut = std::get_if<RelayShut>(&*output)) {
+        on_shut(node, shut->relay);
+      } else {
+        on_send(node, std::get<RelaySendTo>(*output));
+      }
+    }
+    while (auto event = node.client.poll_event())
+      node.events.push_back(std::move(*event));
+  }
+
+  std::optional<unsigned> number_of(const NodeId& relay) const {
+    for (const auto& [number, server] : servers_) {
+      if (relay_id(number) == relay) return number;
+    }
+    return std::nullopt;
+  }
+
+  void on_open(Node& node, unsigned number, const NodeId& relay) {
+    ++node.opened[relay];
+    const auto at_server = number_of(relay);
+    if (!at_server || !server(*at_server).alive) return;
+    const RelayClientId id{++last_id_};
+    at(server(*at_server).rtt, [this, number, relay, id, s = *at_server] {
+      Server& server = this->server(s);
+      Node& dialler = node_at(number);
+      if (!server.alive) return;
+      RelayKey key{};
+      key[0] = std::uint8_t(std::uint64_t(id));
+      if (!server.relay.server.client_up(now, id, TestRelay::node(number), dialler.path, key))
+        return;
+      server.nodes[id] = number;
+      dialler.controls[relay] = id;
+      const NetworkPath path{SocketId{0}, {}, hint_of(s).addresses[0]};
+      dialler.client.control_up(now, relay, path, key);
+      drain(dialler, number);
+    });
+  }
+  void on_shut(Node& node, const NodeId& relay) {
+    const auto found = node.controls.find(relay);
+    if (found == node.controls.end()) return;
+    const RelayClientId id = found->second;
+    node.controls.erase(found);
+    const unsigned s = *number_of(relay);
+    at(server(s).rtt / 2, [this, s, id] {
+      server(s).relay.server.client_down(id);
+      drain(server(s), s);
+    });
+  }
+  void on_send(Node& node, const RelaySendTo& sent) {
+    const auto found = node.controls.find(sent.relay);
+    if (found == node.controls.end()) return;
+    const unsigned s = *number_of(sent.relay);
+    // Over the wire as bytes, as in earnest.
+    const auto wire = decode_relay_message(encode_relay_message(sent.message));
+    ASSERT_TRUE(wire && wire->message);
+    at(server(s).rtt / 2, [this, s, id = found->second, message = *wire->message] {
+      if (!server(s).alive) return;
+      server(s).relay.server.handle_message(now, id, message);
+      drain(server(s), s);
+    });
+  }
+  void drain(Server& server, unsigned s) {
+    while (auto output = server.relay.server.poll_output()) {
+      if (!server.alive) continue;
+      if (auto* sent = std::get_if<RelaySend>(&*output)) {
+        const auto number = server.nodes.find(sent->client);
+        if (number == server.nodes.end()) continue;
+        at(server.rtt / 2,
+           [this, s, id = sent->client, n = number->second, message = std::move(sent->message)] {
+             Node& node = node_at(n);
+             const auto control = node.controls.find(relay_id(s));
+             if (control == node.controls.end() || control->second != id) return;
+             node.client.handle_message(now, relay_id(s), message);
+             drain(node, n);
+           });
+      } else {
+        const RelayClientId id = std::get<RelayDisconnect>(*output).client;
+        const auto number = server.nodes.find(id);
+        if (number == server.nodes.end()) continue;
+        at(server.rtt / 2, [this, s, id, n = number->second] {
+          Node& node = node_at(n);
+          const auto control = node.controls.find(relay_id(s));
+          if (control == node.controls.end() || control->second != id) return;
+          node.controls.erase(control);
+          node.client.control_down(now, relay_id(s));
+          drain(node, n);
+        });
+      }
+    }
+  }
+
+  std::map<unsigned, std::unique_ptr<Server>> servers_;
+  std::map<unsigned, std::unique_ptr<Node>> nodes_;
+  std::priority_queue<Later> queue_;
+  std::uint64_t order_ = 0;
+  std::uint64_t last_id_ = 0;
+  std::uint64_t steps_ = 0;
+};
+
+template <class Event>
+std::vector<Event> events_of(const Net::Node& node) {
+  std::vector<Event> found;
+  for (const RelayEvent& event : node.events) {
+    if (const auto* one = std::get_if<Event>(&event)) found.push_back(*one);
+  }
+  return found;
+}
+
+std::size_t legs(Net& net, unsigned from, unsigned to) {
+  return net.node(from).client.legs(TestRelay::node(to)).size();
+}
+
+bool is_up(Net& net, unsigned node, unsigned relay) {
+  for (const RelayReport& report : net.node(node).client.relays()) {
+    if (report.id == relay_id(relay)) return report.up;
+  }
+  return false;
+}
+
+// Registering and choosing.
+
+TEST(RelayClient, the_nearest_relay_becomes_home_and_the_next_the_standby) {
+  Net net;
+  net.add_server(1, 80ms);
+  net.add_server(2, 20ms);
+  net.add_server(3, 40ms);
+  net.add_node(1, {1, 2, 3});
+  net.run(10s);
+  const RelayChoice& choice = net.node(1).client.choice();
+  EXPECT_EQ(choice.home, relay_id(2));
+  EXPECT_EQ(choice.standby, relay_id(3));
+  EXPECT_TRUE(is_up(net, 1, 2) && is_up(net, 1, 3));
+  EXPECT_FALSE(is_up(net, 1, 1)) << "no reservation where none is needed";
+  EXPECT_EQ(events_of<RelaysChosen>(net.node(1)).size(), 1u) << "no change of mind on the way";
+  EXPECT_EQ(events_of<RelayUp>(net.node(1)).front().observed, TestRelay::path(1).remote);
+  EXPECT_EQ(net.node(1).client.relays()[1].rtt, 20ms);
+}
+
+TEST(RelayClient, a_relay_that_is_away_does_not_hold_up_the_choice) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_server(2, 20ms);
+  net.kill_quietly(2);
+  net.add_node(1, {1, 2});
+  net.run(RelayClient::survey_patience);
+  EXPECT_EQ(net.node(1).client.choice().home, relay_id(1));
+  net.run(10s);
+  ASSERT_EQ(events_of<RelayDown>(net.node(1)).size(), 1u);
+  EXPECT_EQ(events_of<RelayDown>(net.node(1))[0].reason, RelayErrc::no_answer);
+  net.run(5min);
+  EXPECT_EQ(events_of<RelayDown>(net.node(1)).size(), 1u) << "said once";
+  EXPECT_LE(net.node(1).opened[relay_id(2)], 15) << "and tried with back-off";
+  EXPECT_GE(net.node(1).opened[relay_id(2)], 4);
+}
+
+TEST(RelayClient, more_relays_than_fit_are_refused) {
+  RelayClient client(TestRelay::node(1), Rng(1));
+  for (unsigned i = 0; i < RelayClient::relays_max; ++i)
+    EXPECT_TRUE(client.add_relay(Instant{1s}, hint_of(i)));
+  EXPECT_EQ(client.add_relay(Instant{1s}, hint_of(99)), failure(RelayErrc::too_many));
+  EXPECT_EQ(client.signal(TestRelay::node(2), {1}), failure(RelayErrc::no_relay));
+  EXPECT_EQ(client.signal(TestRelay::node(2), {}), failure(RelayErrc::bad_signal));
+  EXPECT_EQ(client.signal(TestRelay::node(2), Bytes(1201)), failure(RelayErrc::bad_signal));
+  for (unsigned i = 0; i < RelayClient::dials_max; ++i)
+    EXPECT_TRUE(client.connect(Instant{1s}, TestRelay::node(100 + i)));
+  EXPECT_EQ(client.connect(Instant{1s}, TestRelay::node(99)), failure(RelayErrc::too_many));
+  RelayClient lonely(TestRelay::node(1), Rng(1));
+  EXPECT_EQ(lonely.connect(Instant{1s}, TestRelay::node(2)), failure(RelayErrc::no_relay));
+}
+
+struct ChoiceCase {
+  const char* what;
+  RelayCandidate a;
+  RelayCandidate b;
+  RelayChoice current;
+  int home;  // 0 none, 1, 2
+};
+
+// The table of the choice: a is relay 1, b relay 2.
+TEST(HomeRelay, changes_only_for_a_clear_gain) {
+  const NodeId a = relay_id(1);
+  const NodeId b = relay_id(2);
+  const RelayChoice at_a{a, b};
+  const ChoiceCase cases[] = {
+      {"nothing usable", {a, 10ms, 0, false}, {b, 10ms, 0, false}, {}, 0},
+      {"the nearer", {a, 30ms, 0, true}, {b, 20ms, 0, true}, {}, 2},
+      {"of equals the first", {a, 20ms, 0, true}, {b, 20ms, 0, true}, {}, 1},
+      {"the measured one", {a, std::nullopt, 0, true}, {b, 900ms, 0, true}, {}, 2},
+      {"less than 10 ms is no gain", {a, 20ms, 0, true}, {b, 11ms, 0, true}, at_a, 1},
+      {"10 ms is one", {a, 20ms, 0, true}, {b, 10ms, 0, true}, at_a, 2},
+      {"less than a fifth is none", {a, 100ms, 0, true}, {b, 81ms, 0, true}, at_a, 1},
+      {"a fifth is one", {a, 100ms, 0, true}, {b, 80ms, 0, true}, at_a, 2},
+      {"half full is twice as far", {a, 30ms, 50, true}, {b, 45ms, 0, true}, {}, 2},
+      {"home is down", {a, 5ms, 0, false}, {b, 500ms, 0, true}, at_a, 2},
+      {"home is overloaded", {a, 5ms, 95, true}, {b, 500ms, 0, true}, at_a, 2},
+      {"both are", {a, 5ms, 100, true}, {b, 500ms, 99, true}, at_a, 1},
+      {"back only for a gain", {a, 15ms, 0, true}, {b, 20ms, 0, true}, {b, a}, 2},
+  };
+  for (const ChoiceCase& test : cases) {
+    const RelayCandidate relays[] = {test.a, test.b};
+    const RelayChoice choice = choose_relays(relays, test.current);
+    const std::optional<NodeId> expected =
+        test.home == 0 ? std::nullopt : std::optional(test.home == 1 ? a : b);
+    EXPECT_EQ(choice.home, expected) << test.what;
+    EXPECT_NE(choice.standby, choice.home.value_or(NodeId{})) << test.what;
+  }
+}
+
+TEST(HomeRelay, a_standby_stays_too_and_a_home_that_was_left_follows_it) {
+  const RelayCandidate relays[] = {
+      {relay_id(1), 10ms, 0, true}, {relay_id(2), 30ms, 0, true}, {relay_id(3), 29ms, 0, true}};
+  EXPECT_EQ(choose_relays(relays, {relay_id(1), relay_id(2)}),
+            (RelayChoice{relay_id(1), relay_id(2)}));
+  EXPECT_EQ(choose_relays(relays, {relay_id(2), relay_id(1)}),
+            (RelayChoice{relay_id(1), relay_id(2)}));
+}
+
+// Sessions: a NodeId and a relay in common are enough.
+
+TEST(RelayClient, two_nodes_with_relays_in_common_have_a_session_over_each) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_server(2, 30ms);
+  net.add_node(1, {1, 2});
+  net.add_node(2, {1, 2});
+  net.run(1s);
+  net.connect(1, 2);
+  net.run(19ms);
+  EXPECT_EQ(legs(net, 1, 2), 0u);
+  net.run(1ms);
+  EXPECT_EQ(legs(net, 1, 2), 1u) << "one round trip to the relay";
+  net.run(100ms);
+  ASSERT_EQ(legs(net, 1, 2), 2u);
+  ASSERT_EQ(legs(net, 2, 1), 2u);
+  const auto a = net.node(1).client.legs(TestRelay::node(2));
+  const auto b = net.node(2).client.legs(TestRelay::node(1));
+  EXPECT_EQ(a[0].relay, relay_id(1)) << "home first";
+  EXPECT_EQ(a[0].session, b[0].session);
+  EXPECT_EQ(a[0].role, RelayRole::initiator);
+  EXPECT_EQ(b[0].role, RelayRole::responder);
+  EXPECT_EQ(a[0].path.remote, hint_of(1).addresses[0]);
+}
+
+TEST(RelayClient, a_dial_at_the_very_start_waits_for_the_relays) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(2, {1});
+  net.run(1s);
+  net.add_node(1, {1});
+  net.connect(1, 2);
+  net.run(61ms);
+  EXPECT_EQ(legs(net, 1, 2), 1u) << "connection, reservation, session: a round trip each";
+  EXPECT_TRUE(events_of<RelayUnreachable>(net.node(1)).empty());
+}
+
+TEST(RelayClient, any_relay_in_common_is_found_though_it_is_neithers_home) {
+  Net net;
+  for (unsigned i = 1; i <= 5; ++i)
+    net.add_server(i, Duration(i * 20ms));
+  net.add_node(1, {1, 2, 5});
+  net.add_node(2, {5, 5});
+  net.run(20s);
+  ASSERT_FALSE(is_up(net, 1, 5));
+  net.connect(1, 2);
+  net.run(2s);
+  ASSERT_EQ(legs(net, 1, 2), 1u);
+  EXPECT_EQ(net.node(1).client.legs(TestRelay::node(2))[0].relay, relay_id(5));
+  net.node(1).client.close(net.now, TestRelay::node(2));
+  net.touch(1);
+  net.run(2s);
+  EXPECT_FALSE(is_up(net, 1, 5)) << "and left when it is not needed any more";
+  EXPECT_EQ(events_of<RelaySessionDown>(net.node(2)).back().reason, RelayErrc::closed_by_peer);
+}
+
+TEST(RelayClient, a_peer_that_no_relay_has_is_unreachable_and_says_why) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_server(2, 20ms);
+  net.add_node(1, {1, 2});
+  net.run(1s);
+  net.connect(1, 9);
+  net.run(1s);
+  const auto events = events_of<RelayUnreachable>(net.node(1));
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].peer, TestRelay::node(9));
+  EXPECT_EQ(events[0].reason, RelayErrc::not_here);
+  EXPECT_FALSE(hint(events[0].reason).empty());
+  net.run(60s);
+  EXPECT_EQ(events_of<RelayUnreachable>(net.node(1)).size(), 1u) << "not asked again by itself";
+}
+
+TEST(RelayClient, a_relay_that_does_not_answer_a_request_is_passed_over) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(1, {1});
+  net.run(1s);
+  net.kill_quietly(1);
+  net.connect(1, 2);
+  net.run(RelayClient::ask_patience);
+  ASSERT_EQ(events_of<RelayUnreachable>(net.node(1)).size(), 1u);
+  EXPECT_EQ(events_of<RelayUnreachable>(net.node(1))[0].reason, RelayErrc::no_answer);
+}
+
+TEST(RelayClient, signals_go_to_a_peer_without_a_session) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(1, {1});
+  net.add_node(2, {1});
+  net.run(1s);
+  EXPECT_TRUE(net.node(1).client.signal(TestRelay::node(2), {1, 2}));
+  EXPECT_TRUE(net.node(1).client.signal(TestRelay::node(3), {3}));
+  net.touch(1);
+  net.run(1s);
+  ASSERT_EQ(events_of<RelaySignalled>(net.node(2)).size(), 1u);
+  EXPECT_EQ(events_of<RelaySignalled>(net.node(2))[0].peer, TestRelay::node(1));
+  EXPECT_EQ(events_of<RelaySignalled>(net.node(2))[0].data, (Bytes{1, 2}));
+  ASSERT_EQ(events_of<RelaySignalFailed>(net.node(1)).size(), 1u);
+  EXPECT_EQ(events_of<RelaySignalFailed>(net.node(1))[0].reason, RelayErrc::not_here);
+}
+
+// Loss (TR6, R6).
+
+TEST(RelayClient, a_relay_that_restarts_is_registered_at_again_and_its_sessions_come_back) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(1, {1});
+  net.add_node(2, {1});
+  net.run(11s);
+  net.connect(1, 2);
+  net.run(1s);
+  ASSERT_EQ(legs(net, 1, 2), 1u);
+  net.restart(1);
+  net.run(30ms);
+  EXPECT_EQ(legs(net, 1, 2), 0u);
+  EXPECT_EQ(events_of<RelaySessionDown>(net.node(1)).back().reason, RelayErrc::relay_lost);
+  EXPECT_EQ(events_of<RelayDown>(net.node(2)).back().reason, RelayErrc::relay_lost);
+  net.run(3s);
+  EXPECT_EQ(legs(net, 1, 2), 1u);
+  EXPECT_EQ(legs(net, 2, 1), 1u);
+}
+
+TEST(RelayClient, when_home_dies_the_session_over_the_standby_stands_already) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_server(2, 60ms);
+  net.add_node(1, {1, 2});
+  net.add_node(2, {1, 2});
+  net.run(1s);
+  net.connect(1, 2);
+  net.run(1s);
+  ASSERT_EQ(legs(net, 1, 2), 2u);
+  net.kill_quietly(1);
+  net.node(1).client.suspect(net.now, relay_id(1));
+  net.touch(1);
+  net.run(RelayClient::suspect_patience_min);
+  const auto left = net.node(1).client.legs(TestRelay::node(2));
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].relay, relay_id(2));
+  EXPECT_EQ(net.node(1).client.choice().home, relay_id(2));
+  EXPECT_EQ(events_of<RelayDown>(net.node(1)).back().reason, RelayErrc::relay_silent);
+}
+
+TEST(RelayClient, a_relay_that_is_suspected_without_cause_stays) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(1, {1});
+  net.run(1s);
+  net.node(1).client.suspect(net.now, relay_id(1));
+  net.touch(1);
+  net.run(20s);
+  EXPECT_TRUE(is_up(net, 1, 1));
+  EXPECT_TRUE(events_of<RelayDown>(net.node(1)).empty());
+}
+
+TEST(RelayClient, a_relay_that_falls_silent_is_noticed_without_traffic) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(1, {1});
+  net.run(1s);
+  net.kill_quietly(1);
+  net.run(RelayClient::query_interval * 6 / 5 + 2 * RelayClient::query_patience);
+  ASSERT_EQ(events_of<RelayDown>(net.node(1)).size(), 1u);
+  EXPECT_EQ(events_of<RelayDown>(net.node(1))[0].reason, RelayErrc::relay_silent);
+}
+
+TEST(RelayClient, a_change_of_network_ends_all_waiting) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.kill_quietly(1);
+  net.add_node(1, {1});
+  net.run(10min);
+  const int before = net.node(1).opened[relay_id(1)];
+  net.server(1).alive = true;
+  net.node(1).client.network_changed(net.now);
+  net.touch(1);
+  net.run(100ms);
+  EXPECT_GE(net.node(1).opened[relay_id(1)], before);
+  net.run(RelayClient::open_patience + 1s);
+  EXPECT_TRUE(is_up(net, 1, 1));
+}
+
+// Overload (S1.52, U4).
+
+TEST(RelayClient, a_full_relay_names_another_and_that_one_is_used) {
+  RelayLimits full;
+  full.reservations = 0;
+  Net net;
+  net.add_server(1, 10ms, full);
+  net.add_server(2, 50ms);
+  const RelayHint other = hint_of(2);
+  net.server(1).relay.server.set_other_relays({&other, 1});
+  net.add_node(1, {1});
+  net.run(1s);
+  const auto overloaded = events_of<RelayOverloaded>(net.node(1));
+  ASSERT_EQ(overloaded.size(), 1u);
+  EXPECT_EQ(overloaded[0].load_percent, 100u);
+  EXPECT_EQ(overloaded[0].alternatives, std::vector{other});
+  EXPECT_EQ(events_of<RelayDown>(net.node(1))[0].reason, RelayErrc::redirect);
+  EXPECT_EQ(net.node(1).client.choice().home, relay_id(2));
+  EXPECT_EQ(net.node(1).opened[relay_id(1)], 1) << "and the full one is left alone for a while";
+}
+
+TEST(RelayClient, a_draining_home_is_left_and_its_sessions_are_served_to_the_end) {
+  Net net;
+  net.add_server(1, 10ms);
+  net.add_server(2, 50ms);
+  net.add_node(1, {1, 2});
+  net.add_node(2, {1, 2});
+  net.run(1s);
+  net.connect(1, 2);
+  net.run(1s);
+  net.server(1).relay.server.drain();
+  net.touch_server(1);
+  net.run(20s);
+  EXPECT_EQ(net.node(1).client.choice().home, relay_id(2));
+  EXPECT_EQ(legs(net, 1, 2), 2u);
+}
+
+TEST(RelayClient, redirects_into_other_realms_are_not_followed) {
+  RelayLimits full;
+  full.reservations = 0;
+  Net net;
+  net.add_server(1, 10ms, full);
+  const std::vector<RelayHint> others = {
+      {relay_id(2), {{IpAddress::loopback(IpFamily::v4), 443}}},
+      {relay_id(3), {{IpAddress::v4({169, 254, 169, 254}), 80}}},
+      {relay_id(4), {{IpAddress::v4({93, 184, 216, 34}), 443}, {IpAddress::v4({127, 0, 0, 1}), 1}}},
+      {TestRelay::node(1), {{IpAddress::v4({93, 184, 216, 34}), 443}}},
+  };
+  net.server(1).relay.server.set_other_relays(others);
+  net.add_node(1, {1});
+  net.run(100ms);
+  const auto relays = net.node(1).client.relays();
+  ASSERT_EQ(relays.size(), 2u);
+  EXPECT_EQ(relays[1].id, relay_id(4));
+  EXPECT_FALSE(relays[1].configured);
+  net.run(2min);
+  EXPECT_EQ(net.node(1).client.relays().size(), 1u) << "one that never answers is forgotten";
+}
+
+TEST(RelayClient, a_quota_is_told_apart_from_overload) {
+  RelayLimits limits;
+  limits.sessions_per_client = 1;
+  Net net;
+  net.add_server(1, 10ms, limits);
+  for (unsigned i = 1; i <= 3; ++i)
+    net.add_node(i, {1});
+  net.run(1s);
+  net.connect(1, 2);
+  net.connect(1, 3);
+  net.run(1s);
+  ASSERT_EQ(events_of<RelayUnreachable>(net.node(1)).size(), 1u);
+  EXPECT_EQ(events_of<RelayUnreachable>(net.node(1))[0].reason, RelayErrc::quota);
+  EXPECT_TRUE(events_of<RelayOverloaded>(net.node(1)).empty());
+}
+
+// Frames.
+
+class Frames : public ::testing::Test {
+ public:
+  Frames() {
+    net_.add_server(1, 20ms);
+    net_.add_node(1, {1});
+    net_.add_node(2, {1});
+    net_.run(1s);
+    net_.connect(1, 2);
+    net_.run(1s);
+    leg_ = net_.node(1).client.legs(TestRelay::node(2)).at(0);
+  }
+  Bytes frame_from_1(std::uint16_t epoch = 7) {
+    Bytes frame = to_bytes(leg_.header(epoch));
+    frame.insert(frame.end(), 60, 0x42);
+    return frame;
+  }
+  TestRelay& relay() {
+    net_.server(1).relay.now = net_.now;
+    return net_.server(1).relay;
+  }
+
+  Net net_;
+  RelayLeg leg_;
+};
+
+TEST_F(Frames, pass_the_relay_untouched_and_arrive_without_the_header) {
+  const Bytes frame = frame_from_1();
+  const auto to = relay().forward(net_.node(1).path, frame);
+  ASSERT_EQ(to, net_.node(2).path);
+  const auto arrival = net_.node(2).client.handle_frame(net_.now, leg_.path, frame);
+  ASSERT_TRUE(arrival);
+  EXPECT_EQ(arrival->peer, TestRelay::node(1));
+  EXPECT_EQ(arrival->relay, relay_id(1));
+  EXPECT_EQ(arrival->epoch, 7);
+  EXPECT_EQ(to_bytes(arrival->payload), Bytes(60, 0x42));
+}
+
+TEST_F(Frames, count_only_from_the_relay_and_from_the_other_end) {
+  const Bytes frame = frame_from_1();
+  NetworkPath elsewhere = leg_.path;
+  elsewhere.remote.port ^= 1;
+  RelayClient& client = net_.node(2).client;
+  EXPECT_FALSE(client.handle_frame(net_.now, elsewhere, frame));
+  EXPECT_FALSE(net_.node(1).client.handle_frame(net_.now, leg_.path, frame)) << "its own";
+  Bytes other = frame;
+  other[8] ^= 1;
+  EXPECT_FALSE(client.handle_frame(net_.now, leg_.path, other));
+  EXPECT_EQ(client.frames_refused(), 2u);
+  EXPECT_TRUE(client.handle_frame(net_.now, leg_.path, frame));
+}
+
+TEST_F(Frames, a_rebinding_heals_in_one_round_trip) {
+  const NetworkPath moved = TestRelay::path(1, 4444);
+  EXPECT_FALSE(relay().forward(moved, frame_from_1()));
+  const auto challenge = relay().challenge();
+  ASSERT_TRUE(challenge);
+  RelayClient& client = net_.node(1).client;
+  EXPECT_FALSE(client.handle_frame(net_.now, leg_.path, challenge->second));
+  Bytes buffer(transmit_buffer_size);
+  const auto answer = client.poll_transmit(buffer);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->path, leg_.path);
+  buffer.resize(answer->size);
+  (void)relay().forward(moved, buffer);
+  EXPECT_EQ(relay().forward(moved, frame_from_1()), net_.node(2).path);
+}
+
+TEST_F(Frames, only_true_challenges_from_the_relay_are_answered_and_not_too_many) {
+  (void)relay().forward(TestRelay::path(66), frame_from_1());
+  const Bytes challenge = relay().challenge()->second;
+  Bytes buffer(transmit_buffer_size);
+  RelayClient& client = net_.node(1).client;
+  NetworkPath elsewhere = leg_.path;
+  elsewhere.remote.port ^= 1;
+  (void)client.handle_frame(net_.now, elsewhere, challenge);
+  Bytes forged = challenge;
+  forged.back() ^= 1;
+  (void)client.handle_frame(net_.now, leg_.path, forged);
+  forged = challenge;
+  forged[0] = static_cast<std::uint8_t>(RelayFrameType::answer);
+  (void)client.handle_frame(net_.now, leg_.path, forged);
+  (void)net_.node(2).client.handle_frame(net_.now, leg_.path, challenge);
+  EXPECT_FALSE(client.poll_transmit(buffer));
+  EXPECT_FALSE(net_.node(2).client.poll_transmit(buffer)) << "it is meant for the other end";
+  EXPECT_EQ(client.frames_refused(), 3u);
+  unsigned answers = 0;
+  for (int i = 0; i < 1000; ++i) {
+    (void)client.handle_frame(net_.now, leg_.path, challenge);
+    while (client.poll_transmit(buffer))
+      ++answers;
+  }
+  EXPECT_LE(answers, RelayClient::answer_burst);
+  EXPECT_GE(answers, RelayClient::answer_burst - 2);
+}
+
+// TR5: a relay that says what it likes does harm to nothing but its own sessions.
+TEST(RelayClient, an_evil_relay_cannot_touch_the_sessions_of_another) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_server(2, 30ms);
+  net.add_node(1, {1, 2});
+  net.add_node(2, {1});
+  net.run(1s);
+  net.connect(1, 2);
+  net.run(1s);
+  RelayClient& client = net.node(1).client;
+  const RelayLeg leg = client.legs(TestRelay::node(2)).at(0);
+  ASSERT_EQ(leg.relay, relay_id(1));
+  client.handle_message(net.now, relay_id(2),
+                        RelayCloseSession{leg.session, RelayCloseReason::peer_gone});
+  client.handle_message(net.now, relay_id(2),
+                        RelaySession{leg.session, TestRelay::node(3), RelayRole::responder});
+  client.handle_message(net.now, relay_id(2),
+                        RelaySession{RelaySessionId{1}, TestRelay::node(1), RelayRole::responder});
+  client.handle_message(net.now, relay_id(2),
+                        RelaySession{RelaySessionId{2}, TestRelay::node(9), RelayRole::initiator});
+  EXPECT_EQ(client.legs(TestRelay::node(2)).size(), 1u);
+  EXPECT_TRUE(client.legs(TestRelay::node(3)).empty());
+  EXPECT_TRUE(client.legs(TestRelay::node(1)).empty()) << "no session with oneself";
+  EXPECT_TRUE(client.legs(TestRelay::node(9)).empty()) << "none that was not asked for";
+  for (unsigned i = 0; i < 2 * RelayClient::sessions_max; ++i) {
+    client.handle_message(
+        net.now, relay_id(2),
+        RelaySession{RelaySessionId{100 + i}, TestRelay::node(2000 + i), RelayRole::responder});
+  }
+  std::size_t sessions = 0;
+  for (const RelayReport& report : client.relays())
+    sessions += report.sessions;
+  EXPECT_EQ(sessions, RelayClient::sessions_max);
+  net.touch(1);
+  client.handle_message(net.now, relay_id(2), RelayRegister{});
+  net.touch(1);
+  EXPECT_EQ(events_of<RelayDown>(net.node(1)).back().reason, RelayErrc::out_of_place);
+  EXPECT_EQ(client.legs(TestRelay::node(2)).size(), 1u);
+}
+
+}  // namespace
+}  // namespace quicmesh
