@@ -1,0 +1,26 @@
+#include "nat/nat_errc.hpp"
+
+#include "base/error.hpp"
+
+namespace quicmesh {
+namespace {
+
+constexpr ErrorText texts[] = {
+    {int(NatErrc::malformed_profile), "the NAT profile is malformed",
+     "update the older of the two nodes"},
+    {int(NatErrc::unknown_profile_version), "the NAT profile is of an unknown version",
+     "update this node"},
+    {int(NatErrc::no_servers), "no STUN server is known for this address family",
+     "name one, or connect to a public node"},
+    {int(NatErrc::too_many_servers), "too many STUN servers were given", "give at most 8"},
+};
+
+constinit const HintedCategory category("quicmesh.nat", texts);
+
+}  // namespace
+
+std::error_code make_error_code(NatErrc code) {
+  return {static_cast<int>(code), category};
+}
+
+}  // namespace quicmesh
