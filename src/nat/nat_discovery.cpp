@@ -267,9 +267,16 @@ void NatDiscovery::step_hairpin(Instant now) {
   constexpr std::size_t a = first_port_socket;
   constexpr std::size_t b = first_port_socket + 1;
   if (!external_[a] || !external_[b]) return;
+  if (!may_be_outside(*external_[a]) || !may_be_outside(*external_[b])) return;
   // Each also opens its own side for the other.
   (void)ask(now, {.test = Test::hairpin, .socket = a, .destination = *external_[b], .sends = 5});
   (void)ask(now, {.test = Test::hairpin, .socket = b, .destination = *external_[a], .sends = 5});
+}
+
+// The server alone says where our outside is; it could mean somebody whom it wants to hurt.
+bool NatDiscovery::may_be_outside(const SocketAddress& address) const {
+  return address.port != 0 && address.ip.scope() == first_server_->ip.scope() &&
+         (!behaviour_server_ || address.ip != behaviour_server_->other.ip);
 }
 
 bool NatDiscovery::is_filtering_running(Instant now) const {
@@ -341,9 +348,11 @@ void NatDiscovery::note_other_address(const SocketAddress& server, const StunMes
   const auto other = message.address(StunAttribute::other_address);
   if (behaviour_server_ || !other) return;
   // Whoever runs a STUN server could otherwise make us send into our own network.
-  const bool usable = other->ip.family() == config_.family && other->ip != server.ip &&
-                      other->port != server.port && other->port != 0 &&
-                      other->ip.scope() == server.ip.scope();
+  const bool usable =
+      other->ip.family() == config_.family && other->ip != server.ip &&
+      other->port != server.port && other->port != 0 && other->ip.scope() == server.ip.scope() &&
+      std::ranges::none_of(
+          external_, [&](const auto& external) { return external && external->ip == other->ip; });
   if (usable) behaviour_server_ = BehaviourServer{server, *other};
 }
 

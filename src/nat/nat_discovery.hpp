@@ -25,8 +25,8 @@
 // At the deadline what is known is judged, and the rest is unknown. The end is a `NatDiscovered`
 // event, after all sockets are given back.
 //
-// Bounds: 8 servers, at most 10 packets to an address that a server named (THREATS TQ10), which
-// must be of the same scope as the server's.
+// Bounds: 8 servers, at most 10 packets to an address that a server named (THREATS TQ10), as its
+// own second one or as our outside; it must be of the same scope as the server's.
 #pragma once
 
 #include <array>
@@ -183,6 +183,7 @@ class NatDiscovery {
   void step_stand_in(Instant now);
   void ask_stand_in(Instant now);
   void step_hairpin(Instant now);
+  [[nodiscard]] bool may_be_outside(const SocketAddress& address) const;
   [[nodiscard]] bool is_complete(Instant now) const;
   void drain_client(Instant now);
   void on_answered(Instant now, const Running& running, const StunAnswered& answered);

@@ -187,6 +187,24 @@ TEST(NatDiscovery, a_named_victim_gets_ten_packets_at_most) {
   EXPECT_LE(sent, 10u);
 }
 
+// The same by the mapped address: the hairpin test would send there.
+TEST(NatDiscovery, a_victim_named_as_our_outside_gets_ten_packets_at_most) {
+  for (const char* outside : {"9.9.9.9:53", "5.5.5.2:53", "192.168.1.1:80", "127.0.0.1:53"}) {
+    const SocketAddress victim = endpoint(outside);
+    Script script;
+    script.answer = [&](const Script::Packet& packet) -> std::optional<Script::Reply> {
+      if (packet.path.remote != server) return std::nullopt;
+      return Script::Reply{server, victim, other};
+    };
+    (void)script.run();
+    unsigned sent = 0;
+    for (const auto& [address, count] : script.sent_to)
+      sent += address.ip == victim.ip ? count : 0;
+    EXPECT_LE(sent, 10u) << outside;
+    EXPECT_TRUE(sent == 0 || victim.ip.scope() == server.ip.scope()) << outside;
+  }
+}
+
 TEST(NatDiscovery, a_server_cannot_point_into_our_own_network) {
   for (const char* named : {"192.168.1.1:80", "127.0.0.1:80", "169.254.169.254:80", "0.0.0.0:1",
                             "224.0.0.1:5", "5.5.5.1:99", "5.5.5.2:3478", "5.5.5.2:0", "[::1]:9"}) {
