@@ -50,9 +50,11 @@ std::vector<NodeId> RelayClient::by_preference() const {
     if (choice_.standby == id) return 1;
     return find(id)->state == State::up ? 2 : 3;
   };
-  for (const Relay& relay : relays_)
-    order.push_back(relay.hint.id);
-  std::ranges::stable_sort(order, {}, rank);
+  for (int wanted_rank = 0; wanted_rank <= 3; ++wanted_rank) {
+    for (const Relay& relay : relays_) {
+      if (rank(relay.hint.id) == wanted_rank) order.push_back(relay.hint.id);
+    }
+  }
   return order;
 }
 

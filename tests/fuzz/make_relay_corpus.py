@@ -74,6 +74,7 @@ SERVER = {
     "replayed_answer": PAIR + train(9, [A_SENDS]) + op(ANSWER, 0, 0, 0x80) * 2
                        + op(MOVE, 4, client=0) + op(ANSWER, 0, 0, 0x80) + train(9, [A_SENDS]),
     "late_answer": PAIR + train(9, [A_SENDS]) + op(WAIT_S, 11) + op(ANSWER, 0, 0, 0x80),
+    "small_frame_from_elsewhere": PAIR + train(9, [A_SENDS], segment=5),
     "moved": PAIR + op(MOVE, 5, client=1) + train(5, [B_SENDS]) + train(0, [A_SENDS])
              + train(1, [B_SENDS]),
     "left": PAIR + op(DOWN, client=1) + train(0, [A_SENDS]) + op(UP, 1, client=1)

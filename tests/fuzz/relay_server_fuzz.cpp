@@ -3,17 +3,16 @@
 // The input is a script: clients come, register, ask for sessions, move, leave and say anything;
 // trains of frames come from anywhere, of live sessions, of none, or of any bytes; challenges are
 // answered by who holds the key, or by who does not; time passes. Beside the relay runs a model
-// that knows for every client the paths that it has proved: those that its driver named, and those
-// from which it answered a challenge with its key. Whatever is sent:
+// that knows for every client the path that it has proved: the one that its driver named, or the
+// one from which it answered a challenge with its key, whichever was last. Whatever is sent:
 //
-// - a datagram goes only to a proved path of the other end of its session, and only from a proved
-//   path of the end that it names (TR1, TR2);
+// - a datagram goes only to the proved path of the other end of its session, and only from that of
+//   the end that it names (TR1, TR2);
 // - runs are whole segments of the train, in order, without overlap;
 // - a challenge goes only to a source of the last train and is not larger than a frame of it (TR4);
 // - what the relay says fits the wire, and no table exceeds its limit (TR3).
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "base/assert.hpp"
 #include "relay/server_for_tests.hpp"
@@ -53,6 +52,8 @@ class World {
   struct Challenge {
     NetworkPath to;
     Bytes bytes;
+    unsigned client = 0;         // whose key answers it
+    std::uint64_t bindings = 0;  // of that client when it was made
   };
 
   void step(fuzz::Script& script) {
@@ -103,13 +104,15 @@ class World {
   void come(unsigned client, const NetworkPath& path) {
     relay_.server.client_down(TestRelay::id(client));
     proved_.erase(client);
-    if (relay_.up(client, path)) proved_[client].insert(path);
+    ++bindings_[client];
+    if (relay_.up(client, path)) proved_[client] = path;
   }
 
   void move(unsigned client, const NetworkPath& path) {
     if (!proved_.contains(client)) return;
     relay_.server.client_path_changed(TestRelay::id(client), path);
-    proved_[client] = {path};
+    if (proved_[client] != path) ++bindings_[client];
+    proved_[client] = path;
   }
 
   void say(RelayClientId id, const RelayMessage& message) {
@@ -172,7 +175,10 @@ class World {
     while (auto challenge = relay_.challenge()) {
       QM_ASSERT(challenge->first == source);
       QM_ASSERT(challenge->second.size() <= segment_size);
-      challenges_.push_back({challenge->first, std::move(challenge->second)});
+      const ChallengeFrame fields = *peek_challenge_frame(challenge->second);
+      const unsigned asked = sessions_.at(fields.session)[static_cast<std::size_t>(fields.role)];
+      challenges_.push_back(
+          {challenge->first, std::move(challenge->second), asked, bindings_[asked]});
     }
   }
 
@@ -192,7 +198,7 @@ class World {
 
   bool is_proved(unsigned client, const NetworkPath& path) const {
     const auto found = proved_.find(client);
-    return found != proved_.end() && found->second.contains(path);
+    return found != proved_.end() && found->second == path;
   }
 
   void answer(fuzz::Script& script) {
@@ -202,17 +208,18 @@ class World {
     const std::uint8_t where = script.u8();
     const NetworkPath source = where & 0x80 ? challenge.to : TestRelay::path(where % addresses);
     const Bytes frame = TestRelay::answer_to(challenge.bytes, key);
-    const ChallengeFrame fields = *peek_challenge_frame(frame);
-    const auto session = sessions_.find(fields.session);
-    const bool right = session != sessions_.end() && source == challenge.to &&
-                       session->second[static_cast<std::size_t>(fields.role)] == key;
+    // An answer counts once: every binding since makes it worthless.
+    const bool right =
+        source == challenge.to && key == challenge.client && bindings_[key] == challenge.bindings;
     const std::uint64_t before = relay_.row("rebindings").value;
     std::array<RelayRun, 1> runs;
     const auto result = relay_.server.forward_train(relay_.now, source, frame, 0, runs);
     QM_ASSERT(result.runs == 0);
     const bool bound = relay_.row("rebindings").value > before;
     QM_ASSERT(right || !bound);
-    if (bound) proved_[key] = {source};
+    if (!bound) return;
+    proved_[key] = source;
+    ++bindings_[key];
   }
 
   void watch_outputs() {
@@ -244,7 +251,8 @@ class World {
   }
 
   TestRelay relay_{small_limits()};
-  std::map<unsigned, std::set<NetworkPath>> proved_;            // by client that is up
+  std::map<unsigned, NetworkPath> proved_;      // by client that is up
+  std::map<unsigned, std::uint64_t> bindings_;  // by client, and one more for each life of it
   std::map<RelaySessionId, std::array<unsigned, 2>> sessions_;  // by role
   std::vector<Challenge> challenges_;
 };
