@@ -1,3 +1,4 @@
+// See bench_registry.hpp.
 #include "bench_registry.hpp"
 
 #include <vector>

@@ -1,3 +1,4 @@
+// See child_process.hpp.
 #include "child_process.hpp"
 
 #include <fcntl.h>

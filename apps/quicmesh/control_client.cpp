@@ -1,3 +1,4 @@
+// See control_client.hpp.
 #include "control_client.hpp"
 
 #include <poll.h>

@@ -1,3 +1,4 @@
+// See control_server.hpp.
 #include "control_server.hpp"
 
 #include <sys/socket.h>

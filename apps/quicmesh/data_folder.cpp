@@ -1,3 +1,4 @@
+// See data_folder.hpp.
 #include "data_folder.hpp"
 
 #include <fcntl.h>

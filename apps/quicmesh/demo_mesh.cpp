@@ -1,3 +1,4 @@
+// See demo_mesh.hpp.
 #include "demo_mesh.hpp"
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// See failure.hpp.
 #include "failure.hpp"
 
 #include "quic/quic_errc.hpp"

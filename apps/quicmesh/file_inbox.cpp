@@ -1,3 +1,4 @@
+// See file_inbox.hpp.
 #include "file_inbox.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See file_name.hpp.
 #include "file_name.hpp"
 
 #include <algorithm>

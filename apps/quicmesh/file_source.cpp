@@ -1,3 +1,4 @@
+// See file_source.hpp.
 #include "file_source.hpp"
 
 #include <fcntl.h>

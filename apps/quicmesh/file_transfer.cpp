@@ -1,3 +1,4 @@
+// See file_transfer.hpp.
 #include "file_transfer.hpp"
 
 namespace quicmesh::cli {

@@ -1,3 +1,4 @@
+// See file_wire.hpp.
 #include "file_wire.hpp"
 
 #include "base/byte_reader.hpp"

@@ -1,3 +1,4 @@
+// Tests of file_wire.hpp.
 #include "file_wire.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// See invocation.hpp.
 #include "invocation.hpp"
 
 namespace quicmesh::cli {

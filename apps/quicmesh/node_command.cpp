@@ -1,3 +1,4 @@
+// See node_command.hpp.
 #include "node_command.hpp"
 
 #include <csignal>

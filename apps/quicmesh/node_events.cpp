@@ -1,3 +1,4 @@
+// See node_events.hpp.
 #include "node_events.hpp"
 
 #include <fmt/format.h>

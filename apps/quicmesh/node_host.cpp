@@ -1,3 +1,4 @@
+// See node_host.hpp.
 #include "node_host.hpp"
 
 #include <algorithm>

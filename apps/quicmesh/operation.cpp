@@ -1,3 +1,4 @@
+// See operation.hpp.
 #include "operation.hpp"
 
 #include <array>

@@ -1,3 +1,4 @@
+// See part_file.hpp.
 #include "part_file.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Tests of part_file.hpp.
 #include "part_file.hpp"
 
 #include <gtest/gtest.h>

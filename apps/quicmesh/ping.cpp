@@ -1,3 +1,4 @@
+// See ping.hpp.
 #include "ping.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See settings_file.hpp.
 #include "settings_file.hpp"
 
 #include <algorithm>

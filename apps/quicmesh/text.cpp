@@ -1,3 +1,4 @@
+// See text.hpp.
 #include "text.hpp"
 
 #include <array>

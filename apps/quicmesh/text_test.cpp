@@ -1,3 +1,4 @@
+// Tests of text.hpp.
 #include "text.hpp"
 
 #include <gtest/gtest.h>
