@@ -1,12 +1,10 @@
 // See bench_registry.hpp.
 #include "bench_registry.hpp"
 
-#include <vector>
-
 namespace quicmesh::cli {
 
 std::span<const Bench> benches() {
-  static const std::vector<Bench> table = {
+  static constexpr Bench table[] = {
       {"quic", "one stream in bulk, beside bare ngtcp2+GnuTLS and raw UDP", bench_quic},
       {"rpc", "64-byte echoes on one stream, 1 and 64 outstanding", bench_rpc},
       {"connect", "dial, prove both ids, close; 1 and 32 at once", bench_connect},
