@@ -45,6 +45,18 @@ int milliseconds_until(Clock::time_point end) {
   ::_exit(127);
 }
 
+struct Pipe {
+  io::FileDescriptor reading;
+  io::FileDescriptor writing;
+};
+
+/// Nothing, and errno, if there can be none.
+std::optional<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+  return Pipe{.reading = io::FileDescriptor(ends[0]), .writing = io::FileDescriptor(ends[1])};
+}
+
 }  // namespace
 
 double rounded(double figure) {
@@ -98,28 +110,19 @@ double resident_kib() {
 
 Measured<std::unique_ptr<BenchProcess>> BenchProcess::start(
     const std::vector<std::string>& arguments) {
-  std::array<int, 2> input{};
-  std::array<int, 2> output{};
-  if (::pipe2(input.data(), O_CLOEXEC) != 0 || ::pipe2(output.data(), O_CLOEXEC) != 0) {
+  auto input = make_pipe();
+  auto output = make_pipe();
+  if (!input || !output)
     return std::unexpected(std::string("cannot make a pipe: ") + std::strerror(errno));
-  }
   std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid == 0) become(arguments, input[0], output[1]);
-  (void)::close(input[0]);
-  (void)::close(output[1]);
-  if (pid < 0) {
-    (void)::close(input[1]);
-    (void)::close(output[0]);
-    return std::unexpected(std::string("cannot fork: ") + std::strerror(errno));
-  }
-  return std::unique_ptr<BenchProcess>(
-      new BenchProcess(arguments.front(), pid, input[1], output[0]));
+  if (pid == 0) become(arguments, input->reading.get(), output->writing.get());
+  if (pid < 0) return std::unexpected(std::string("cannot fork: ") + std::strerror(errno));
+  return std::unique_ptr<BenchProcess>(new BenchProcess(
+      arguments.front(), pid, std::move(input->writing), std::move(output->reading)));
 }
 
 BenchProcess::~BenchProcess() {
-  (void)::close(input_);
-  (void)::close(output_);
   (void)::kill(pid_, SIGKILL);
   (void)::waitpid(pid_, nullptr, 0);
 }
@@ -139,22 +142,23 @@ Measured<boost::json::object> BenchProcess::next(Duration limit) {
       }
       return object;
     }
-    pollfd wanted{output_, POLLIN, 0};
+    pollfd wanted{output_.get(), POLLIN, 0};
     const int left = milliseconds_until(end);
-    if (left == 0 || ::poll(&wanted, 1, left) == 0) {
-      return std::unexpected(name_ + " did not answer in time");
-    }
+    const int ready = left == 0 ? 0 : ::poll(&wanted, 1, left);
+    if (ready == 0) return std::unexpected(name_ + " did not answer in time");
+    if (ready < 0 && errno == EINTR) continue;
     std::array<char, 4096> buffer;
-    const ssize_t count = ::read(output_, buffer.data(), buffer.size());
+    const ssize_t count = ready < 0 ? -1 : ::read(output_.get(), buffer.data(), buffer.size());
+    if (count < 0) return std::unexpected(name_ + " cannot be read: " + std::strerror(errno));
     if (count == 0) return std::unexpected(name_ + " ended without a report");
-    if (count > 0) pending_.append(buffer.data(), static_cast<std::size_t>(count));
+    pending_.append(buffer.data(), static_cast<std::size_t>(count));
     if (pending_.size() > line_max) return std::unexpected(name_ + " printed too much");
   }
 }
 
 Measured<boost::json::object> BenchProcess::ask(std::string_view line, Duration limit) {
   const std::string text = std::string(line) + "\n";
-  if (::write(input_, text.data(), text.size()) < 0) {
+  if (::write(input_.get(), text.data(), text.size()) < 0) {
     return std::unexpected(name_ + " does not listen");
   }
   return next(limit);

@@ -21,6 +21,7 @@
 #include <boost/json/object.hpp>
 
 #include "bench_registry.hpp"
+#include "io/file_descriptor.hpp"
 #include "quicmesh/time.hpp"
 
 namespace quicmesh::cli {
@@ -67,13 +68,13 @@ class BenchProcess {
   Measured<boost::json::object> ask(std::string_view line, Duration limit);
 
  private:
-  BenchProcess(std::string name, pid_t pid, int input, int output)
-      : name_(std::move(name)), pid_(pid), input_(input), output_(output) {}
+  BenchProcess(std::string name, pid_t pid, io::FileDescriptor input, io::FileDescriptor output)
+      : name_(std::move(name)), pid_(pid), input_(std::move(input)), output_(std::move(output)) {}
 
   std::string name_;
   pid_t pid_;
-  int input_;   // its stdin
-  int output_;  // its stdout
+  io::FileDescriptor input_;   // its stdin
+  io::FileDescriptor output_;  // its stdout
   std::string pending_;
 };
 
