@@ -11,6 +11,7 @@
 #include <csignal>
 #include <thread>
 
+#include "interrupts.hpp"
 #include "output.hpp"
 
 namespace quicmesh::cli {
@@ -20,8 +21,6 @@ using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr Milliseconds look_every(20);
-
-volatile std::sig_atomic_t interrupted = 0;
 
 /// In the child, between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become(char* const* arguments, int output, int log, pid_t parent) {
@@ -36,17 +35,6 @@ volatile std::sig_atomic_t interrupted = 0;
 }
 
 }  // namespace
-
-void watch_for_interrupts() {
-  struct sigaction action{};
-  action.sa_handler = [](int) { interrupted = 1; };
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
-
-bool interrupted_while_waiting() {
-  return interrupted != 0;
-}
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept {
   *this = std::move(other);
@@ -90,7 +78,7 @@ std::optional<ChildProcess> ChildProcess::start(const std::vector<std::string>& 
 }
 
 bool ChildProcess::read_more(Clock::time_point until) {
-  while (Clock::now() < until && !interrupted_while_waiting()) {
+  while (Clock::now() < until && !interrupted()) {
     pollfd watched{.fd = output_.get(), .events = POLLIN, .revents = 0};
     if (::poll(&watched, 1, static_cast<int>(look_every.count())) <= 0) continue;
     std::array<char, 16'384> buffer{};
@@ -140,7 +128,7 @@ int ChildProcess::wait(Milliseconds limit) {
       pid_ = -1;
       return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
-    if (Clock::now() > until || interrupted_while_waiting()) break;
+    if (Clock::now() > until || interrupted()) break;
     std::this_thread::sleep_for(look_every / 4);
   }
   return -1;

@@ -1,7 +1,8 @@
 // ChildProcess: a `quicmesh --json ...` that this process starts, reads the events of, and ends.
 //
 // The child is told to die with its parent (PR_SET_PDEATHSIG), so that not even a killed demo
-// leaves nodes behind. What it writes to stderr is kept apart, in a file.
+// leaves nodes behind. What it writes to stderr is kept apart, in a file. Everything that waits on
+// a child gives up soon after an interrupt (interrupts.hpp).
 #pragma once
 
 #include <sys/types.h>
@@ -34,7 +35,7 @@ class ChildProcess {
   [[nodiscard]] pid_t pid() const { return pid_; }
 
   /// The next event for which `wanted` holds; those before it are dropped. Nothing if the child
-  /// ends or `limit` passes first, or `stop` holds.
+  /// ends or `limit` passes first.
   using Predicate = std::function<bool(const boost::json::object& event)>;
   std::optional<boost::json::object> next(const Predicate& wanted, std::chrono::milliseconds limit);
   std::optional<boost::json::object> next(std::string_view event, std::chrono::milliseconds limit);
@@ -51,9 +52,5 @@ class ChildProcess {
   std::string rest_;
   std::deque<boost::json::object> events_;
 };
-
-/// SIGINT or SIGTERM has come: everything that waits on a child gives up soon.
-[[nodiscard]] bool interrupted_while_waiting();
-void watch_for_interrupts();
 
 }  // namespace quicmesh::cli

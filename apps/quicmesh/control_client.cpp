@@ -1,7 +1,6 @@
 // See control_client.hpp.
 #include "control_client.hpp"
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -9,29 +8,19 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstring>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "control_protocol.hpp"
+#include "interrupts.hpp"
 
 namespace quicmesh::cli {
 namespace {
 
 // A node that starts has the lock a moment before its socket is there.
 constexpr auto connect_patience = std::chrono::seconds(3);
-
-volatile std::sig_atomic_t interrupted = 0;
-
-void catch_interrupts() {
-  struct sigaction action{};
-  action.sa_handler = [](int) { interrupted = 1; };
-  // Without SA_RESTART, so that a read that waits returns.
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
 
 Failure not_running(const DataFolder& folder) {
   return {.code = "not_running",
@@ -59,7 +48,7 @@ Outcome<io::FileDescriptor> connect_to_node(const DataFolder& folder) {
       return socket;
     const int error = errno;
     if (!folder.locked()) return std::unexpected(not_running(folder));
-    if (interrupted != 0 || std::chrono::steady_clock::now() > give_up)
+    if (interrupted() || std::chrono::steady_clock::now() > give_up)
       return std::unexpected(not_answering(folder, error));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -74,20 +63,11 @@ bool send_all(int socket, std::string_view text) {
   return true;
 }
 
-/// For a node of our own, if there turns out to be no running one.
-void release_interrupts() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
-  sigset_t open;
-  ::sigemptyset(&open);
-  ::sigprocmask(SIG_SETMASK, &open, nullptr);
-}
-
-void wait_readable(int socket) {
-  sigset_t open;
-  ::sigemptyset(&open);
-  pollfd watched{.fd = socket, .events = POLLIN, .revents = 0};
-  ::ppoll(&watched, 1, nullptr, &open);
+/// Whether `socket` can be read, and not an interrupt has come.
+bool wait_readable(int socket) {
+  const InterruptHold hold;
+  if (!interrupted()) hold.wait_readable(socket);
+  return !interrupted();
 }
 
 Failure lost_node() {
@@ -104,8 +84,7 @@ Outcome<int> ask_node(const DataFolder& folder, const boost::json::object& reque
   std::string rest;
   std::array<char, 16'384> buffer{};
   while (true) {
-    wait_readable(socket->get());
-    if (interrupted != 0) return exit_interrupted;
+    if (!wait_readable(socket->get())) return exit_interrupted;
     const ssize_t size = ::recv(socket->get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size <= 0) return std::unexpected(lost_node());
@@ -130,10 +109,10 @@ Outcome<int> ask_node(const DataFolder& folder, const boost::json::object& reque
 
 Outcome<int> ask_running_node(const DataFolder& folder, const boost::json::object& request,
                               const EventSink& sink, int interrupted_code) {
-  catch_interrupts();
+  watch_for_interrupts();
   auto code = ask_node(folder, request, sink);
-  release_interrupts();
-  if (interrupted != 0) return interrupted_code;
+  release_interrupts();  // a node of our own, if there is no running one, has its own way
+  if (interrupted()) return interrupted_code;
   return code;
 }
 

@@ -19,6 +19,7 @@
 #include "base/rng.hpp"
 #include "demo_mesh.hpp"
 #include "file_source.hpp"
+#include "interrupts.hpp"
 #include "invocation.hpp"
 #include "quicmesh/keypair.hpp"
 #include "text.hpp"
@@ -93,7 +94,7 @@ bool Demo::take(const char* name, const char* explanation, Step step) {
                  {"seconds", seconds},
                  {"found", result.found}});
   results_.push_back(std::move(result));
-  return found.has_value() && !interrupted_while_waiting();
+  return found.has_value() && !interrupted();
 }
 
 bool Demo::run() {
@@ -243,7 +244,7 @@ Outcome<std::string> Demo::kill_in_the_middle() {
   if (!sending) return std::unexpected(sending.error());
   const auto give_up = Clock::now() + DemoMesh::patience;
   while (part_size(cleo.inbox) < interrupted_after_bytes) {
-    if (Clock::now() > give_up || interrupted_while_waiting()) return lost("nothing arrived");
+    if (Clock::now() > give_up || interrupted()) return lost("nothing arrived");
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   ben.up.signal(SIGKILL);
@@ -340,7 +341,7 @@ int run_demo(Output& output, bool ci) {
   }
   Demo demo(std::move(*mesh), output, ci);
   const bool good = demo.run();
-  if (interrupted_while_waiting()) return exit_interrupted;
+  if (interrupted()) return exit_interrupted;
   demo.show_table();
   return good ? exit_done : exit_failed;
 }

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "interrupts.hpp"
 #include "output.hpp"
 
 namespace quicmesh::cli {
@@ -126,7 +127,7 @@ Outcome<void> DemoMesh::wait_until_connected() {
   const auto until = std::chrono::steady_clock::now() + patience;
   for (const DemoNode& node : nodes_) {
     while (run(node, {"peers"}).events.size() + 1 < nodes_.size()) {
-      if (interrupted_while_waiting() || std::chrono::steady_clock::now() > until)
+      if (interrupted() || std::chrono::steady_clock::now() > until)
         return std::unexpected(demo_failure(node.name + " does not reach all the others"));
       std::this_thread::sleep_for(look_every);
     }
