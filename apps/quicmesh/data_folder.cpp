@@ -2,9 +2,9 @@
 #include "data_folder.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -35,6 +35,14 @@ int make_folders(const std::string& path) {
   return 0;
 }
 
+/// The whole file, for writing; an open-file-description lock has no process id.
+struct flock whole_file() {
+  struct flock range{};
+  range.l_type = F_WRLCK;
+  range.l_whence = SEEK_SET;
+  return range;
+}
+
 }  // namespace
 
 DataFolder::DataFolder(const std::string& path) : path_(absolute_path(path)) {
@@ -48,8 +56,9 @@ Outcome<std::optional<io::FileDescriptor>> DataFolder::try_lock() const {
   const std::string name = path_ + "/lock";
   io::FileDescriptor file(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return std::unexpected(folder_failure(path_, errno));
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return std::nullopt;
+  struct flock wanted = whole_file();
+  if (::fcntl(file.get(), F_OFD_SETLK, &wanted) != 0) {
+    if (errno == EAGAIN || errno == EACCES) return std::nullopt;
     return std::unexpected(folder_failure(path_, errno));
   }
   const std::string owner = fmt::format("{}\n", ::getpid());
@@ -63,8 +72,8 @@ Outcome<std::optional<io::FileDescriptor>> DataFolder::try_lock() const {
 bool DataFolder::locked() const {
   const std::string name = path_ + "/lock";
   const io::FileDescriptor file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  // A shared lock that is at once dropped again disturbs no other reader.
-  return file && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  struct flock other = whole_file();
+  return file && ::fcntl(file.get(), F_OFD_GETLK, &other) == 0 && other.l_type != F_UNLCK;
 }
 
 std::string DataFolder::lock_owner() const {

@@ -1,7 +1,9 @@
 // The data folder of a node: who has it (one process at a time), and where its parts are.
 //
-// The lock is flock(2) on `DATA/lock`, which the kernel drops with the process, so that nothing is
-// stale after a crash. The file holds the owner's process id, for messages only.
+// The lock is an open-file-description lock (fcntl(2), F_OFD_SETLK) on `DATA/lock`. The kernel
+// drops it with the process, so that nothing is stale after a crash; and unlike flock(2) it can be
+// asked about without being taken for a moment, in which a node that starts would be refused. The
+// file holds the owner's process id, for messages only.
 #pragma once
 
 #include <optional>
