@@ -7,6 +7,8 @@
 
 #include <array>
 #include <deque>
+#include <expected>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -199,7 +201,9 @@ Outcome<void> start_control_server(asio::io_context& context, const DataFolder& 
   const std::string path = control_socket_path(folder, holder);
   const std::string name = folder.path() + "/control.sock";
   ::unlink(name.c_str());
-  auto acceptor = std::make_shared<Acceptor>(context);  // shared by the coroutine and `close`
+  // The coroutine owns it, so that it dies with its context at the latest; `close`, which may
+  // outlive the context after an exception, only knows it.
+  auto acceptor = std::make_shared<Acceptor>(context);
   boost::system::error_code error;
   acceptor->open(asio::local::stream_protocol(), error);
   // Nobody else may connect in the moment between bind and chmod.
@@ -210,13 +214,13 @@ Outcome<void> start_control_server(asio::io_context& context, const DataFolder& 
   if (error)
     return std::unexpected(
         make_failure(fmt::format("cannot open the control socket {}", name), error));
-  state.close = [acceptor, name, &state] {
+  state.close = [known = std::weak_ptr(acceptor), name, &state] {
     if (std::exchange(state.stopping, true)) return;
     ::unlink(name.c_str());
     boost::system::error_code ignored;
-    acceptor->close(ignored);
+    if (const auto open = known.lock()) open->close(ignored);
   };
-  asio::co_spawn(context, accept_clients(acceptor, state), asio::detached);
+  asio::co_spawn(context, accept_clients(std::move(acceptor), state), asio::detached);
   return {};
 }
 

@@ -109,7 +109,6 @@ asio::awaitable<void> run_host(HostProcess& process, asio::io_context& context,
     auto closing = process.host.close();
     co_await std::move(closing);
   }
-  process.control.close = nullptr;  // it refers to the context
 }
 
 int run_host_process(const Settings& settings, const DataFolder& folder, Output& output,
