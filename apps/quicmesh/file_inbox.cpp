@@ -77,6 +77,14 @@ FileInbox::FileInbox(NodeHost& host, InboxOptions options, EventSink emit,
       emit_(std::move(emit)),
       ended_(executor, asio::steady_timer::time_point::max()) {}
 
+FileInbox::Entry::Entry(std::shared_ptr<FileInbox> inbox, Transfer transfer)
+    : inbox_(std::move(inbox)),
+      place_(inbox_->transfers_.insert(inbox_->transfers_.end(), transfer)) {}
+
+FileInbox::Entry::~Entry() {
+  inbox_->transfers_.erase(place_);
+}
+
 Result<void> FileInbox::open() {
   return host_.node()->handle(file_protocol, [inbox = shared_from_this()](Stream stream) {
     return serve(inbox, std::move(stream));
@@ -158,12 +166,13 @@ asio::awaitable<void> FileInbox::serve(std::shared_ptr<FileInbox> inbox, Stream 
     co_return;
   }
   inbox->replace_older(peer, offer->hash);
-  const auto place = inbox->transfers_.insert(
-      inbox->transfers_.end(), Transfer{.stream = &stream, .peer = peer, .hash = offer->hash});
-  auto receiving = inbox->receive(stream, *offer, place);
-  Ending ending = co_await std::move(receiving);
-  if (place->replaced || inbox->closed_) ending.counts = false;
-  inbox->transfers_.erase(place);
+  Ending ending;
+  {
+    const Entry entry(inbox, {.stream = &stream, .peer = peer, .hash = offer->hash});
+    auto receiving = inbox->receive(stream, *offer, entry.place());
+    ending = co_await std::move(receiving);
+    if (entry.place()->replaced || inbox->closed_) ending.counts = false;
+  }
   inbox->on_ended(ending);
 }
 

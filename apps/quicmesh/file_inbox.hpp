@@ -47,6 +47,22 @@ class FileInbox : public std::enable_shared_from_this<FileInbox> {
   };
   using TransferPlace = std::list<Transfer>::iterator;
 
+  /// A transfer among `transfers_` while its coroutine lives: the stream is in that one's frame,
+  /// and so is this, so that no end of the frame leaves a pointer behind.
+  class Entry {
+   public:
+    Entry(std::shared_ptr<FileInbox> inbox, Transfer transfer);
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    ~Entry();
+
+    [[nodiscard]] TransferPlace place() const { return place_; }
+
+   private:
+    std::shared_ptr<FileInbox> inbox_;  // shared with the coroutines of other transfers
+    TransferPlace place_;
+  };
+
   /// How a transfer ended, in the receiver's own terms.
   struct Ending {
     int exit_code = exit_failed;
