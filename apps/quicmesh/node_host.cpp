@@ -78,12 +78,28 @@ boost::json::object NodeHost::ready() const {
 
 std::unique_ptr<NodeHost::Subscription> NodeHost::subscribe(Listener listener) {
   const std::uint64_t number = next_listener_++;
-  listeners_.emplace_back(number, std::move(listener));
+  listeners_.push_back({.number = number, .listener = std::move(listener)});
   return std::make_unique<Subscription>(*this, number);
 }
 
 void NodeHost::unsubscribe(std::uint64_t number) {
-  std::erase_if(listeners_, [&](const auto& entry) { return entry.first == number; });
+  const auto entry = std::ranges::find(listeners_, number, &Entry::number);
+  if (entry == listeners_.end()) return;
+  if (telling_) {
+    entry->ended = true;
+  } else {
+    listeners_.erase(entry);
+  }
+}
+
+void NodeHost::tell(const Event& event) {
+  const std::uint64_t next = next_listener_;
+  telling_ = true;
+  for (Entry& entry : listeners_) {
+    if (!entry.ended && entry.number < next) entry.listener(event);
+  }
+  telling_ = false;
+  std::erase_if(listeners_, [](const Entry& entry) { return entry.ended; });
 }
 
 asio::awaitable<void> NodeHost::pump_events() {
@@ -92,10 +108,7 @@ asio::awaitable<void> NodeHost::pump_events() {
     auto waiting = node->next_event();
     const auto event = co_await std::move(waiting);
     if (!event) co_return;
-    // A listener may subscribe or end itself.
-    const auto listeners = listeners_;
-    for (const auto& [number, listener] : listeners)
-      listener(*event);
+    tell(*event);
   }
 }
 

@@ -57,8 +57,11 @@ class NodeHost {
   /// `{"event":"ready",...}`.
   [[nodiscard]] boost::json::object ready() const;
 
-  /// `listener` is told every event of the node, on the executor of the host.
+  /// `listener` is told every event of the node, on the executor of the host. It may subscribe
+  /// others, which hear from the next event on, and end any subscription, which is silent at once.
   [[nodiscard]] std::unique_ptr<Subscription> subscribe(Listener listener);
+  /// Tells the listeners; the events of the node come by themselves.
+  void tell(const Event& event);
 
   /// Dials the nodes of the setting `bootstrap`, and again when they are lost. `emit` is told of
   /// dials that fail.
@@ -74,12 +77,19 @@ class NodeHost {
   asio::awaitable<void> stay_connected(NodeAddress peer, EventSink emit);
   void unsubscribe(std::uint64_t number);
 
+  struct Entry {
+    std::uint64_t number = 0;
+    Listener listener;
+    bool ended = false;  // during a telling; its function may be the one that runs
+  };
+
   Settings settings_;
   std::shared_ptr<Node> node_;  // shared with its handles
   asio::thread_pool* pool_ = nullptr;
   asio::any_io_executor executor_;
   std::chrono::steady_clock::time_point started_;
-  std::list<std::pair<std::uint64_t, Listener>> listeners_;
+  std::list<Entry> listeners_;
+  bool telling_ = false;
   std::uint64_t next_listener_ = 1;
 };
 
