@@ -31,6 +31,9 @@ using Acceptor = asio::local::stream_protocol::acceptor;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 constexpr Duration part_limit = 1s;
+/// A client asks at once when it is connected; one that does not must not hold its place, nor keep
+/// the process of a command that has ended.
+constexpr Duration request_limit = 5s;
 constexpr int backlog = 64;
 
 bool same_user(Socket& socket) {
@@ -118,18 +121,38 @@ asio::awaitable<void> until_gone(std::shared_ptr<Session> session) {
   }
 }
 
-asio::awaitable<bool> read_request(std::shared_ptr<Session> session, boost::json::object& request) {
+using Line = std::expected<std::string, boost::system::error_code>;
+
+asio::awaitable<Line> read_line(std::shared_ptr<Session> session) {
   std::string text;
   auto buffer = asio::dynamic_buffer(text, control_request_max);
   auto reading = asio::async_read_until(session->socket(), buffer, '\n', as_result);
   const auto [error, size] = co_await std::move(reading);
-  if (error == asio::error::not_found) {
-    session->send(to_json(usage_failure("the request to the control socket is too long")));
-  } else if (!error && !parse_object(std::string_view(text).substr(0, size), request)) {
-    session->send(to_json(usage_failure("the request to the control socket is no JSON object")));
+  if (error) co_return std::unexpected(error);
+  text.resize(size);
+  co_return text;
+}
+
+/// Whether the client has asked for something; otherwise it is told why it gets nothing.
+asio::awaitable<bool> read_request(std::shared_ptr<Session> session, boost::json::object& request) {
+  using namespace asio::experimental::awaitable_operators;
+  auto reading = read_line(session);
+  auto patience = pause_for(request_limit);
+  auto race = std::move(reading) || std::move(patience);
+  const auto outcome = co_await std::move(race);
+  const Line* line = std::get_if<0>(&outcome);
+  std::string_view wrong;
+  if (line == nullptr) {
+    wrong = "no request came to the control socket in time";
+  } else if (*line) {
+    if (parse_object(**line, request)) co_return true;
+    wrong = "the request to the control socket is no JSON object";
+  } else if (line->error() == asio::error::not_found) {
+    wrong = "the request to the control socket is too long";
   } else {
-    co_return !error;
+    co_return false;  // the client has gone
   }
+  session->send(to_json(usage_failure(std::string(wrong))));
   session->send({{"event", "exit"}, {"code", exit_usage}});
   co_return false;
 }

@@ -115,8 +115,24 @@ class ControlSocket(CliTest):
             self.connect()
         self.assertEqual(self.run_json("status", "--data", self.folder / "node").code, 0)
 
+    def test_a_client_that_asks_nothing_loses_its_place(self):
+        answer = self.ask(b"")
+        self.assertIn("in time", answer[0]["message"])
+        self.assertEqual(answer[-1], {"event": "exit", "code": 2})
+
+    def test_a_silent_client_does_not_keep_the_process_of_a_command(self):
+        ping = self.start("ping", self.node.address, "--count", "3", "--interval", "0.2", "--data", self.folder / "b")
+        ping.wait_for("pong")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.connect(str(self.folder / "b" / "control.sock"))
+            self.assertEqual(ping.end(), 0)
+
     def test_one_client_too_many_is_refused_and_the_place_is_free_again(self):
+        far = self.start_node(data="far")
+        request = json.dumps({"cmd": "ping", "node": far.address, "count": 1_000_000}).encode() + b"\n"
         clients = [self.connect() for _ in range(32)]
+        for client in clients:
+            client.sendall(request)
         self.wait_until(lambda: self.ask(b'{"cmd":"status"}\n')[0].get("code") == "busy", "the 33rd is served")
         for client in clients:
             client.close()
