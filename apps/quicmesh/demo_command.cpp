@@ -3,15 +3,16 @@
 // Each step says what it does, does it through the same commands that a user has, checks the
 // result, and goes into the table at the end. With --ci nothing waits, and the exit code is 0 only
 // if every message and every byte arrived.
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -118,8 +119,7 @@ bool Demo::run() {
       {"end", "all nodes say goodbye and end by themselves", &Demo::end_nodes},
   };
   for (const Entry& entry : steps) {
-    const bool last = entry.step == &Demo::end_nodes;
-    if (last && results_.back().good) offer_mesh();
+    if (entry.step == &Demo::end_nodes) offer_mesh();
     if (!take(entry.name, entry.explanation, entry.step)) return false;
   }
   return true;
@@ -226,15 +226,6 @@ Outcome<std::string> Demo::send_big_file() {
                      text_of(ran.last("done"), "blake3").substr(0, 16));
 }
 
-/// Bytes of the file that is arriving in `folder`.
-std::uint64_t part_size(const std::string& folder) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().extension() == ".part") return entry.file_size(error);
-  }
-  return 0;
-}
-
 Outcome<std::string> Demo::kill_in_the_middle() {
   const auto path = make_file("film.bin", 2);
   if (!path) return path;
@@ -243,7 +234,7 @@ Outcome<std::string> Demo::kill_in_the_middle() {
   auto sending = mesh_.begin(ben, {"send", *path, cleo.node_id, "--rate", slow_rate});
   if (!sending) return std::unexpected(sending.error());
   const auto give_up = Clock::now() + DemoMesh::patience;
-  while (part_size(cleo.inbox) < interrupted_after_bytes) {
+  while (arriving_bytes(cleo.inbox) < interrupted_after_bytes) {
     if (Clock::now() > give_up || interrupted()) return lost("nothing arrived");
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -266,7 +257,7 @@ Outcome<std::string> Demo::kill_in_the_middle() {
                                            text_of(*down, "error"))}});
     ++told;
   }
-  return fmt::format("killed after {}; {} others noticed", human_bytes(part_size(cleo.inbox)),
+  return fmt::format("killed after {}; {} others noticed", human_bytes(arriving_bytes(cleo.inbox)),
                      told);
 }
 

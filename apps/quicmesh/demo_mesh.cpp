@@ -135,6 +135,18 @@ Outcome<void> DemoMesh::wait_until_connected() {
   return {};
 }
 
+std::uint64_t arriving_bytes(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::directory_iterator entries(folder, error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    if (entries->path().extension() != ".part") continue;
+    // It takes its final name, or goes, at any moment.
+    const std::uintmax_t size = entries->file_size(error);
+    return error ? 0 : size;
+  }
+  return 0;
+}
+
 std::string DemoMesh::stop() {
   std::string failed;
   for (DemoNode& node : nodes_) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,5 +66,8 @@ class DemoMesh {
   std::string folder_;
   std::vector<DemoNode> nodes_;
 };
+
+/// Bytes held of the file that is arriving in `folder`; 0 if none is, or no longer.
+[[nodiscard]] std::uint64_t arriving_bytes(const std::string& folder);
 
 }  // namespace quicmesh::cli
