@@ -1,8 +1,10 @@
 // The operation send: one file to one node under quicmesh/file/1 (docs/protocols/file.md).
 //
-// The file is hashed, offered, and sent from where the receiver has it already; while the data go
-// out, the receiver's verdict is awaited, since it may refuse in the middle.
+// The file is hashed, offered, and sent from where the receiver has it already. One coroutine
+// listens for the receiver's verdict from the first byte to the last, since it may refuse in the
+// middle; it is never started anew, so that no byte of the verdict falls between two readers.
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -22,6 +24,8 @@ constexpr std::size_t piece_size = 256 * 1024;
 constexpr std::size_t smallest_piece = 4096;
 constexpr int pieces_per_second = 50;
 constexpr Duration connect_limit = 30s;
+/// For the verdict of a receiver that takes no more data.
+constexpr Duration last_word_limit = 2s;
 
 /// Everything about one sending; it lives in the frame of the operation.
 struct Sending {
@@ -93,42 +97,47 @@ asio::awaitable<Outcome<void>> send_data(Sending& sending, Stream& stream, std::
   co_return Outcome<void>();
 }
 
-/// The receiver's last word, once all was sent or the stream broke.
-asio::awaitable<Outcome<FileVerdict>> read_verdict(Sending& sending, Stream& stream,
-                                                   Duration limit) {
-  auto reading = read_frame(stream);
-  auto limited = within(limit, std::move(reading));
-  const auto frame = co_await std::move(limited);
-  const auto verdict = decoded(frame, decode_verdict);
-  if (!verdict) co_return std::unexpected(broken(sending, verdict.error()));
-  co_return *verdict;
+/// Both directions of a transfer.
+struct Dialogue {
+  Outcome<void> sent;
+  std::optional<Result<FileVerdict>> verdict;
+};
+
+/// Sends the data, and lets the receiver have its last word.
+asio::awaitable<void> speak(Sending& sending, Stream& stream, std::uint64_t start,
+                            Progress& progress, Dialogue& dialogue) {
+  auto sending_data = send_data(sending, stream, start, progress);
+  dialogue.sent = co_await std::move(sending_data);
+  if (dialogue.sent) {
+    auto finishing = stream.finish();
+    (void)co_await std::move(finishing);  // the verdict tells
+  }
+  // A receiver that gave up says why before it stops reading.
+  auto patience = pause_for(dialogue.sent ? disk_limit : last_word_limit);
+  co_await std::move(patience);
 }
 
-/// Sends the data, and listens for a verdict meanwhile.
+asio::awaitable<void> listen(Stream& stream, Dialogue& dialogue) {
+  auto reading = read_frame(stream);
+  const auto frame = co_await std::move(reading);
+  dialogue.verdict = decoded(frame, decode_verdict);
+}
+
+/// Sends the data, and listens for a verdict meanwhile and afterwards.
 asio::awaitable<Outcome<FileVerdict>> transfer(Sending& sending, Stream& stream,
                                                std::uint64_t start, Progress& progress) {
-  auto sending_data = send_data(sending, stream, start, progress);
-  auto listening = read_frame(stream);
-  auto race = std::move(sending_data) || std::move(listening);
-  auto outcome = co_await std::move(race);
-  if (outcome.index() == 1) {
-    const auto& frame = std::get<1>(outcome);
-    const auto verdict = decoded(frame, decode_verdict);
-    if (!verdict) co_return std::unexpected(broken(sending, verdict.error()));
-    co_return *verdict;
-  }
-  const auto& sent = std::get<0>(outcome);
-  if (!sent) {
-    // A receiver that gave up says why before it stops reading.
-    auto reading = read_verdict(sending, stream, 2s);
-    auto verdict = co_await std::move(reading);
-    if (verdict && verdict->status != FileStatus::good) co_return verdict;
-    co_return std::unexpected(sent.error());
-  }
-  auto finishing = stream.finish();
-  (void)co_await std::move(finishing);  // the verdict tells
-  auto reading = read_verdict(sending, stream, disk_limit);
-  co_return co_await std::move(reading);
+  Dialogue dialogue;
+  auto speaking = speak(sending, stream, start, progress, dialogue);
+  auto listening = listen(stream, dialogue);
+  auto race = std::move(speaking) || std::move(listening);
+  (void)co_await std::move(race);
+  const auto& verdict = dialogue.verdict;
+  const bool said = verdict && *verdict;
+  // A receiver cannot have taken what could not be sent.
+  if (said && (dialogue.sent || (*verdict)->status != FileStatus::good)) co_return **verdict;
+  if (!dialogue.sent) co_return std::unexpected(dialogue.sent.error());
+  const auto silence = std::make_error_code(std::errc::timed_out);
+  co_return std::unexpected(broken(sending, verdict ? verdict->error() : silence));
 }
 
 /// From where to go on: what the receiver holds, if it is the beginning of this file.
