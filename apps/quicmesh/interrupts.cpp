@@ -2,6 +2,9 @@
 #include "interrupts.hpp"
 
 #include <poll.h>
+#include <unistd.h>
+
+#include <array>
 
 namespace quicmesh::cli {
 namespace {
@@ -40,8 +43,10 @@ InterruptHold::~InterruptHold() {
 }
 
 void InterruptHold::wait_readable(int descriptor) const {
-  pollfd watched{.fd = descriptor, .events = POLLIN, .revents = 0};
-  ::ppoll(&watched, 1, nullptr, &before_);
+  std::array watched{pollfd{.fd = descriptor, .events = POLLIN, .revents = 0},
+                     pollfd{.fd = STDOUT_FILENO, .events = 0, .revents = 0}};
+  const int ready = ::ppoll(watched.data(), watched.size(), nullptr, &before_);
+  if (ready > 0 && (watched[1].revents & (POLLERR | POLLHUP)) != 0) noted = 1;
 }
 
 }  // namespace quicmesh::cli

@@ -25,7 +25,8 @@ class InterruptHold {
   InterruptHold& operator=(const InterruptHold&) = delete;
   ~InterruptHold();
 
-  /// Returns when `descriptor` can be read, or when a signal comes or has come since the hold.
+  /// Returns when `descriptor` can be read, or when a signal comes or has come since the hold. That
+  /// nobody reads stdout any more counts as a signal.
   void wait_readable(int descriptor) const;
 
  private:

@@ -1,13 +1,20 @@
 // See node_command.hpp.
 #include "node_command.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include "control_client.hpp"
@@ -75,6 +82,25 @@ asio::awaitable<void> wait_for_signal(asio::signal_set& signals) {
   if (!error) exit_at_next_signal(signals);
 }
 
+/// Waits for the reader of a pipe to go: a node that says nothing for hours would not notice it by
+/// writing.
+asio::awaitable<void> watch_reader(Output& output) {
+  struct stat status{};
+  if (::fstat(STDOUT_FILENO, &status) != 0 || !S_ISFIFO(status.st_mode)) co_return;
+  // Opened anew, since Asio makes it non-blocking, and stdout is shared with others who write
+  // there.
+  const int own = ::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  if (own < 0) {
+    if (errno == ENXIO) output.on_reader_gone();
+    co_return;
+  }
+  asio::posix::stream_descriptor pipe(co_await asio::this_coro::executor, own);
+  auto waiting = pipe.async_wait(asio::posix::stream_descriptor::wait_error,
+                                 asio::as_tuple(asio::use_awaitable));
+  const auto [error] = co_await std::move(waiting);
+  if (!error) output.on_reader_gone();
+}
+
 /// The work of a started host, until it ends by itself or by a signal.
 asio::awaitable<int> work(HostProcess& process, asio::signal_set& signals) {
   auto running = run_body(process);
@@ -94,6 +120,7 @@ asio::awaitable<int> work(HostProcess& process, asio::signal_set& signals) {
 asio::awaitable<void> run_host(HostProcess& process, asio::io_context& context,
                                asio::thread_pool& pool) {
   asio::signal_set signals(context, SIGINT, SIGTERM);
+  asio::co_spawn(context, watch_reader(process.output), asio::detached);
   auto starting = process.host.start(pool);
   auto started = co_await std::move(starting);
   if (started) started = start_control_server(context, process.folder, process.control);

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <utility>
 
@@ -73,11 +75,7 @@ void Output::event(const boost::json::object& event) {
     if (!json_) return;
   }
   const std::string text = json_ ? to_text(event) : event_text(event);
-  if (text.empty()) return;
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fputc('\n', stdout);
-  // Whoever reads through a pipe waits for this line.
-  std::fflush(stdout);
+  if (!text.empty()) print(text);
 }
 
 void Output::fail(const Failure& failure) {
@@ -87,9 +85,26 @@ void Output::fail(const Failure& failure) {
 void Output::line(const std::string& text) {
   if (json_) return;
   clear_progress();
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fputc('\n', stdout);
-  std::fflush(stdout);
+  print(text);
+}
+
+void Output::print(std::string line) {
+  line += '\n';
+  const std::size_t written = std::fwrite(line.data(), 1, line.size(), stdout);
+  // Whoever reads through a pipe waits for this line.
+  const bool flushed = std::fflush(stdout) == 0;
+  if ((written != line.size() || !flushed) && errno == EPIPE) on_reader_gone();
+}
+
+void Output::on_reader_gone() {
+  if (std::exchange(reader_gone_, true)) return;
+  struct sigaction action{};
+  ::sigaction(SIGTERM, nullptr, &action);
+  if (action.sa_handler == SIG_DFL) {
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
+  }
+  std::raise(SIGTERM);
 }
 
 void Output::show_progress(const boost::json::object& event) {

@@ -1,5 +1,8 @@
 // What a command says: events go to stdout, as JSON lines or as lines for people; errors to stderr
 // as well, and progress to stderr if that is a terminal.
+//
+// When nobody reads stdout any more, as after `| head -1`, the process ends: in order by SIGTERM if
+// it handles that, otherwise as SIGPIPE ends a program.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +31,18 @@ class Output {
   void line(const std::string& text);
   [[nodiscard]] EventSink sink();
 
+  /// Nobody reads stdout any more; may be said several times.
+  void on_reader_gone();
+
  private:
+  void print(std::string line);
   void show_progress(const boost::json::object& event);
   void clear_progress();
 
   bool json_;
   bool terminal_;
   bool progress_shown_ = false;
+  bool reader_gone_ = false;
 };
 
 /// How an event reads for a person; empty for one that people need not see.

@@ -3,12 +3,14 @@
 
 import json
 import os
+import signal
 import socket
 import stat
+import subprocess
 import threading
 import unittest
 
-from harness import CliTest, INTERRUPT, KILL, TERMINATE
+from harness import BINARY, CliTest, INTERRUPT, KILL, PATIENCE, TERMINATE
 
 PONG = {"event", "seq", "rtt_us", "path", "remote", "relay"}
 SUMMARY = {"event", "sent", "received", "first_byte_ms", "direct_ms", "path"}
@@ -147,6 +149,45 @@ class ControlSocket(CliTest):
         for thread in threads:
             thread.join()
         self.assertEqual(codes, [0] * 8)
+
+
+class ReaderGone(CliTest):
+    """As after `| head -1`: nobody reads stdout any more."""
+
+    def read_one_line_and_go(self, *arguments):
+        process = subprocess.Popen([BINARY, "--json", *map(str, arguments)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
+                                   cwd=self.folder)
+        self.addCleanup(process.wait, PATIENCE)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stderr.close)
+        self.assertTrue(process.stdout.readline())
+        process.stdout.close()
+        code = process.wait(PATIENCE)
+        self.assertEqual(process.stderr.read(), b"")
+        return code
+
+    def test_a_node_that_has_nothing_more_to_say_ends_in_order(self):
+        for command in (["up"], ["recv"]):
+            with self.subTest(command=command):
+                data = self.folder / command[0]
+                code = self.read_one_line_and_go(*command, "--listen", "127.0.0.1:0", "--data", data)
+                self.assertEqual(code, 0)
+                self.assertFalse((data / "control.sock").exists())
+
+    def test_a_command_on_a_running_node_ends(self):
+        self.start_node()
+        (self.folder / "inbox").mkdir()
+        self.assertEqual(self.read_one_line_and_go("recv", "--out", "inbox", "--data", self.folder / "node"), 0)
+        self.assertEqual(self.run_json("status", "--data", self.folder / "node").code, 0)
+
+    def test_a_command_that_only_prints_ends_as_other_programs_do(self):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        done = subprocess.run([BINARY, "limits"], stdin=subprocess.DEVNULL, stdout=write_end,
+                              stderr=subprocess.PIPE, env=self.environment, cwd=self.folder, timeout=PATIENCE)
+        os.close(write_end)
+        self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, b""))
 
 
 class Questions(CliTest):
