@@ -159,6 +159,8 @@ asio::awaitable<void> FileInbox::serve(std::shared_ptr<FileInbox> inbox, Stream 
     trouble = {.status = FileStatus::busy, .text = "the receiver is ending"};
   } else if (inbox->transfers_.size() >= transfers_max) {
     trouble = {.status = FileStatus::busy, .text = "too many files are arriving at once"};
+  } else if (inbox->is_full_for(peer, offer->hash)) {
+    trouble = {.status = FileStatus::busy, .text = "too many files of this node are arriving"};
   }
   if (trouble.status != FileStatus::good) {
     auto refusing = inbox->refuse(stream, std::move(trouble));
@@ -174,6 +176,13 @@ asio::awaitable<void> FileInbox::serve(std::shared_ptr<FileInbox> inbox, Stream 
     if (entry.place()->replaced || inbox->closed_) ending.counts = false;
   }
   inbox->on_ended(ending);
+}
+
+bool FileInbox::is_full_for(NodeId peer, const Blake3Digest& hash) const {
+  const auto of_peer = std::ranges::count_if(transfers_, [&](const Transfer& transfer) {
+    return transfer.peer == peer && transfer.hash != hash && !transfer.replaced;
+  });
+  return static_cast<std::size_t>(of_peer) >= transfers_per_peer_max;
 }
 
 void FileInbox::replace_older(NodeId peer, const Blake3Digest& hash) {

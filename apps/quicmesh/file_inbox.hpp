@@ -28,6 +28,8 @@ struct InboxOptions {
 class FileInbox : public std::enable_shared_from_this<FileInbox> {
  public:
   static constexpr std::size_t transfers_max = 16;  // one more is refused as busy
+  /// Of one peer, so that it does not hold the whole inbox; one more is refused as busy.
+  static constexpr std::size_t transfers_per_peer_max = 4;
 
   FileInbox(NodeHost& host, InboxOptions options, EventSink emit, asio::any_io_executor executor);
 
@@ -76,6 +78,8 @@ class FileInbox : public std::enable_shared_from_this<FileInbox> {
   asio::awaitable<void> refuse(Stream& stream, FileTrouble trouble);
   asio::awaitable<void> conclude(Stream& stream, Bytes message);
   Ending tell(const FileOffer& offer, NodeId peer, Failure failure);
+  /// Whether `peer` has as many transfers as it may, besides one of `hash` that it replaces.
+  [[nodiscard]] bool is_full_for(NodeId peer, const Blake3Digest& hash) const;
   void replace_older(NodeId peer, const Blake3Digest& hash);
   void on_ended(Ending ending);
 

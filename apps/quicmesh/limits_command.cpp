@@ -31,6 +31,8 @@ constexpr std::array limits{
     Limit{"control.request_bytes", control_request_max, "a longer request is refused"},
     Limit{"control.lines_waiting", control_lines_max, "a client that does not read is dropped"},
     Limit{"file.transfers", FileInbox::transfers_max, "one more is refused as busy"},
+    Limit{"file.transfers_per_peer", FileInbox::transfers_per_peer_max,
+          "one more is refused as busy"},
     Limit{"file.frame_bytes", file_frame_max, "a longer message ends the transfer"},
     Limit{"file.name_bytes", offered_name_max, "a longer name is refused"},
     Limit{"file.size_bytes", file_size_max, "a larger file is refused"},

@@ -333,6 +333,17 @@ class Failures(FileTest):
         self.check_one_line(self.send(path, inbox, data="second"), 1, "arriving already", "try again")
         self.assertEqual(first.end(), 0)
 
+    def test_one_sender_does_not_fill_the_inbox(self):
+        bound = {limit["name"]: limit["value"] for limit in self.run_json("limits").events}["file.transfers_per_peer"]
+        inbox = self.start_inbox()
+        slow = [self.start_slow_send(self.make_file(f"slow-{seed}", 40_000_000, seed), inbox, rate="512K", data="one")
+                for seed in range(bound)]
+        path = self.make_file("file", 1000)
+        self.check_one_line(self.send(path, inbox, data="one"), 1, "too many files of this node", "try again")
+        self.assertEqual(self.send(path, inbox, data="other").code, 0)
+        slow[-1].end(INTERRUPT)
+        self.wait_until(lambda: self.send(path, inbox, data="one").code == 0, "the place is not free again")
+
     def test_one_inbox_a_node(self):
         self.start_inbox(data="receiver")
         self.check_one_line(self.run_text("recv", "--data", self.folder / "receiver"), 1, "receives files already")
