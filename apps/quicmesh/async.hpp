@@ -4,13 +4,16 @@
 // before it is awaited.
 #pragma once
 
-#include <functional>
+#include <exception>
 #include <type_traits>
 #include <utility>
 
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -45,23 +48,36 @@ Task<T> within(Duration limit, Task<T> operation) {
   co_return std::get<0>(std::move(outcome));
 }
 
-namespace detail {
-
-template <class Function>
-asio::awaitable<std::invoke_result_t<Function>> call(Function function) {
-  co_return function();
-}
-
-}  // namespace detail
-
 /// Runs `function`, which may block, on `pool`, and goes on here with its result. What it refers to
 /// must live until then: cancellation waits for it.
+///
+/// Not by co_spawn: a cancelled coroutine on the pool would throw where Asio (Boost 1.83) expects
+/// nothing, after its last statement.
 template <class Function>
 asio::awaitable<std::invoke_result_t<Function>> blocking(asio::thread_pool& pool,
                                                          Function function) {
-  auto work = detail::call(std::move(function));
-  auto spawned = asio::co_spawn(pool, std::move(work), asio::use_awaitable);
-  co_return co_await std::move(spawned);
+  using Value = std::invoke_result_t<Function>;
+  auto initiate = [&pool, function = std::move(function)](auto handler) mutable {
+    auto work = asio::make_work_guard(handler);  // the executor that goes on has this to wait for
+    asio::post(pool, [function = std::move(function), handler = std::move(handler),
+                      work = std::move(work)]() mutable {
+      std::exception_ptr error;
+      Value value;
+      try {
+        value = function();
+      } catch (...) {
+        error = std::current_exception();
+      }
+      asio::post(work.get_executor(),
+                 [handler = std::move(handler), error, value = std::move(value)]() mutable {
+                   std::move(handler)(error, std::move(value));
+                 });
+    });
+  };
+  auto running =
+      asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, Value)>(
+          std::move(initiate), asio::use_awaitable);
+  co_return co_await std::move(running);
 }
 
 }  // namespace quicmesh::cli
