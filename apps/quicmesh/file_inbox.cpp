@@ -210,6 +210,20 @@ asio::awaitable<FileResult<PartFile>> FileInbox::open_part(const FileOffer& offe
   }
 }
 
+/// Hashes what `part` holds, unless it is no longer wanted.
+asio::awaitable<FileResult<void>> FileInbox::hash_part(PartFile& part, TransferPlace place) {
+  while (!part.hashed()) {
+    if (closed_ || place->replaced)
+      co_return std::unexpected(
+          FileTrouble{.status = FileStatus::busy, .text = "the receiver is ending"});
+    auto hash = [&part] { return part.hash_held(hash_stretch); };
+    auto hashing = blocking(host_.pool(), hash);
+    const auto hashed = co_await std::move(hashing);
+    if (!hashed) co_return std::unexpected(hashed.error());
+  }
+  co_return FileResult<void>();
+}
+
 asio::awaitable<FileInbox::Ending> FileInbox::receive(Stream& stream, const FileOffer& offer,
                                                       TransferPlace place) {
   emit_({{"event", "offer"},
@@ -219,6 +233,11 @@ asio::awaitable<FileInbox::Ending> FileInbox::receive(Stream& stream, const File
          {"blake3", to_hex(offer.hash)}});
   auto opening = open_part(offer);
   auto part = co_await std::move(opening);
+  if (part) {
+    auto hashing = hash_part(*part, place);
+    const auto hashed = co_await std::move(hashing);
+    if (!hashed) part = std::unexpected(hashed.error());
+  }
   if (!part) {
     // The folder's path is the receiver's own business.
     auto refusing = refuse(stream, part.error());

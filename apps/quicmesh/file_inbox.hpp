@@ -75,6 +75,7 @@ class FileInbox : public std::enable_shared_from_this<FileInbox> {
   asio::awaitable<Ending> receive(Stream& stream, const FileOffer& offer, TransferPlace place);
   asio::awaitable<Ending> receive_rest(Stream& stream, const FileOffer& offer, PartFile& part);
   asio::awaitable<FileResult<PartFile>> open_part(const FileOffer& offer);
+  asio::awaitable<FileResult<void>> hash_part(PartFile& part, TransferPlace place);
   asio::awaitable<void> refuse(Stream& stream, FileTrouble trouble);
   asio::awaitable<void> conclude(Stream& stream, Bytes message);
   Ending tell(const FileOffer& offer, NodeId peer, Failure failure);

@@ -59,16 +59,16 @@ Outcome<Bytes> FileSource::read(std::uint64_t offset, std::size_t size) const {
   return data;
 }
 
-Outcome<Blake3Digest> FileSource::hash(std::uint64_t size) const {
-  Blake3 hash;
-  for (std::uint64_t at = 0; at < size;) {
-    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(hash_piece, size - at));
-    const auto data = read(at, piece);
+Outcome<void> FileSource::add_to(Blake3& hash, std::uint64_t offset, std::uint64_t size) const {
+  while (size > 0) {
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(hash_piece, size));
+    const auto data = read(offset, piece);
     if (!data) return std::unexpected(data.error());
     hash.update(*data);
-    at += piece;
+    offset += piece;
+    size -= piece;
   }
-  return hash.digest();
+  return {};
 }
 
 bool FileSource::changed() const {

@@ -25,8 +25,8 @@ class FileSource {
   /// Without folders.
   [[nodiscard]] std::string name() const;
 
-  /// The BLAKE3 of the first `size` bytes.
-  [[nodiscard]] Outcome<Blake3Digest> hash(std::uint64_t size) const;
+  /// Adds `size` bytes at `offset` to `hash`.
+  [[nodiscard]] Outcome<void> add_to(Blake3& hash, std::uint64_t offset, std::uint64_t size) const;
   /// `size` bytes at `offset`; a file that has become shorter is a failure.
   [[nodiscard]] Outcome<Bytes> read(std::uint64_t offset, std::size_t size) const;
   /// Whether size, time of modification or content's time of change are others than at the start.

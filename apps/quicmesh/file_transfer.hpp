@@ -19,6 +19,9 @@ inline constexpr Duration disk_limit = 300s;
 /// Without a byte for so long, a transfer is given up; what has arrived is kept.
 inline constexpr Duration stall_limit = 60s;
 
+/// Bytes that are hashed at a stretch: whoever gives up meanwhile waits for so many at most.
+inline constexpr std::uint64_t hash_stretch = 64u << 20;
+
 /// The next frame, without its header.
 Task<Bytes> read_frame(Stream& stream);
 

@@ -70,7 +70,6 @@ FileResult<PartFile> PartFile::open(const std::string& folder, const FileOffer& 
     part.tidy_up();
     return std::unexpected(room.error());
   }
-  if (auto hashed = part.hash_held(); !hashed) return std::unexpected(hashed.error());
   return part;
 }
 
@@ -84,14 +83,17 @@ FileResult<void> PartFile::check_room() const {
                                                    human_bytes(wanted), human_bytes(free_bytes)));
 }
 
-FileResult<void> PartFile::hash_held() {
-  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(held_, read_size)));
-  for (std::uint64_t at = 0; at < held_;) {
-    const ssize_t size = ::pread(file_.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
-    if (size < 0) return system_trouble("cannot read what is held", errno);
-    if (size == 0) return trouble(FileStatus::cannot_write, "the part file shrinks");
-    hash_.update(ByteView(buffer).first(static_cast<std::size_t>(size)));
-    at += static_cast<std::uint64_t>(size);
+FileResult<void> PartFile::hash_held(std::uint64_t size) {
+  const std::uint64_t end = hashed_ + std::min(size, held_ - hashed_);
+  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(end - hashed_, read_size)));
+  while (hashed_ < end) {
+    const auto wanted = std::min<std::uint64_t>(buffer.size(), end - hashed_);
+    const ssize_t got = ::pread(file_.get(), buffer.data(), static_cast<std::size_t>(wanted),
+                                static_cast<off_t>(hashed_));
+    if (got < 0) return system_trouble("cannot read what is held", errno);
+    if (got == 0) return trouble(FileStatus::cannot_write, "the part file shrinks");
+    hash_.update(ByteView(buffer).first(static_cast<std::size_t>(got)));
+    hashed_ += static_cast<std::uint64_t>(got);
   }
   return {};
 }
@@ -99,6 +101,7 @@ FileResult<void> PartFile::hash_held() {
 FileResult<void> PartFile::start_over() {
   if (::ftruncate(file_.get(), 0) != 0) return system_trouble("cannot empty the part file", errno);
   held_ = 0;
+  hashed_ = 0;
   hash_ = Blake3();
   return {};
 }
@@ -111,6 +114,7 @@ FileResult<void> PartFile::append(ByteView data) {
     const ByteView written = data.first(static_cast<std::size_t>(size));
     hash_.update(written);
     held_ += written.size();
+    hashed_ = held_;
     data = data.subspan(written.size());
   }
   return {};

@@ -3,8 +3,8 @@
 // replaces nothing. So nothing half-written is ever seen under the final name.
 //
 // What is held of a file survives the process: the name of the part file tells its content, and the
-// hash of the held bytes is computed anew before anybody goes on from there. flock(2) keeps two
-// transfers apart. All calls may block.
+// hash of the held bytes is computed anew before anybody goes on from there; in stretches, since it
+// may take minutes. flock(2) keeps two transfers apart. All calls may block.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +34,13 @@ class PartFile {
 
   PartFile() = default;
 
-  /// Opens or creates the part file of `offer` in `folder`, locks it, and computes the hash of what
-  /// it holds. `busy` if another transfer has it; `no_space` if the rest would not fit.
+  /// Opens or creates the part file of `offer` in `folder`, and locks it. `busy` if another
+  /// transfer has it; `no_space` if the rest would not fit.
   static FileResult<PartFile> open(const std::string& folder, const FileOffer& offer);
+  /// Hashes up to `size` bytes more of what it holds. To be called until `hashed`, before anything
+  /// else is done with it.
+  FileResult<void> hash_held(std::uint64_t size);
+  [[nodiscard]] bool hashed() const { return hashed_ == held_; }
 
   [[nodiscard]] std::uint64_t held() const { return held_; }
   [[nodiscard]] Blake3Digest digest() const { return hash_.digest(); }
@@ -52,7 +56,6 @@ class PartFile {
   void tidy_up();
 
  private:
-  FileResult<void> hash_held();
   FileResult<void> check_room() const;
 
   std::string folder_path_;
@@ -62,7 +65,8 @@ class PartFile {
   io::FileDescriptor file_;
   FileOffer offer_;
   std::uint64_t held_ = 0;
-  Blake3 hash_;
+  std::uint64_t hashed_ = 0;
+  Blake3 hash_;  // of the first `hashed_` bytes
 };
 
 }  // namespace quicmesh::cli

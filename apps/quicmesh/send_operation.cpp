@@ -140,6 +140,20 @@ asio::awaitable<Outcome<FileVerdict>> transfer(Sending& sending, Stream& stream,
   co_return std::unexpected(broken(sending, verdict ? verdict->error() : silence));
 }
 
+/// The BLAKE3 of the first `size` bytes. Cancelled, it ends after the stretch that is being hashed.
+asio::awaitable<Outcome<Blake3Digest>> hash_beginning(Sending& sending, std::uint64_t size) {
+  Blake3 hash;
+  for (std::uint64_t at = 0; at < size;) {
+    const std::uint64_t stretch = std::min(hash_stretch, size - at);
+    auto add = [&] { return sending.source.add_to(hash, at, stretch); };
+    auto adding = blocking(sending.operation.host.pool(), add);
+    const auto added = co_await std::move(adding);
+    if (!added) co_return std::unexpected(added.error());
+    at += stretch;
+  }
+  co_return hash.digest();
+}
+
 /// From where to go on: what the receiver holds, if it is the beginning of this file.
 asio::awaitable<Outcome<std::uint64_t>> agree_on_start(Sending& sending, Stream& stream) {
   auto offering = stream.write(encode(sending.offer));
@@ -154,12 +168,10 @@ asio::awaitable<Outcome<std::uint64_t>> agree_on_start(Sending& sending, Stream&
     co_return std::unexpected(refusal(sending, answer->status, answer->text));
   FileBegin begin;
   if (answer->held > 0 && answer->held <= sending.offer.size) {
-    const std::uint64_t held = answer->held;
-    auto hash = [&sending, held] { return sending.source.hash(held); };
-    auto hashing = blocking(sending.operation.host.pool(), hash);
+    auto hashing = hash_beginning(sending, answer->held);
     const auto digest = co_await std::move(hashing);
     if (!digest) co_return std::unexpected(digest.error());
-    if (*digest == answer->held_hash) begin.start = held;
+    if (*digest == answer->held_hash) begin.start = answer->held;
   }
   auto beginning = stream.write(encode(begin));
   if (const auto written = co_await std::move(beginning); !written)
@@ -169,8 +181,7 @@ asio::awaitable<Outcome<std::uint64_t>> agree_on_start(Sending& sending, Stream&
 
 asio::awaitable<Outcome<void>> send_file(Sending& sending) {
   NodeHost& host = sending.operation.host;
-  auto hash = [&sending] { return sending.source.hash(sending.source.size()); };
-  auto hashing = blocking(host.pool(), hash);
+  auto hashing = hash_beginning(sending, sending.source.size());
   const auto digest = co_await std::move(hashing);
   if (!digest) co_return std::unexpected(digest.error());
   sending.offer.hash = *digest;

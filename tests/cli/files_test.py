@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import unittest
 
@@ -217,6 +218,36 @@ class Resuming(FileTest):
         other = self.make_file("other-film", 5000, seed=9)
         self.assertEqual(self.send(other, inbox, "--name", "film").last("done")["resumed_from"], 0)
         self.assertEqual(len(part_files(inbox.out)), 1)
+
+
+class HugeFiles(FileTest):
+    """A signal while a file is hashed: one is enough, though the hash of all would take minutes."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.folder / "huge"
+        self.path.touch()
+        os.truncate(self.path, 400 << 30)
+
+    def wait_until_hashing(self, process):
+        before = self.read_bytes(process)
+        self.wait_until(lambda: self.read_bytes(process) > before + (8 << 20), "nothing is read")
+
+    def read_bytes(self, process):
+        counters = pathlib.Path(f"/proc/{process.process.pid}/io").read_text()
+        return int(re.search(r"rchar: (\d+)", counters)[1])
+
+    def test_one_interrupt_ends_a_sender(self):
+        sending = self.start("send", self.path, "ab" * 32 + "@127.0.0.1:9", "--data", self.folder / "sender")
+        self.wait_until_hashing(sending)
+        self.assertEqual(sending.end(INTERRUPT), 130)
+
+    def test_a_node_does_not_go_on_for_a_client_that_has_gone(self):
+        node = self.start_node()
+        sending = self.start("send", self.path, "ab" * 32 + "@127.0.0.1:9", "--data", self.folder / "node")
+        self.wait_until_hashing(node)
+        self.assertEqual(sending.end(INTERRUPT), 130)
+        self.assertEqual(node.end(TERMINATE), 0)
 
 
 class Failures(FileTest):
