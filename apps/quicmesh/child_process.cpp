@@ -13,6 +13,7 @@
 
 #include "interrupts.hpp"
 #include "output.hpp"
+#include "settings.hpp"
 
 namespace quicmesh::cli {
 namespace {
@@ -23,15 +24,36 @@ using Milliseconds = std::chrono::milliseconds;
 constexpr Milliseconds look_every(20);
 
 /// In the child, between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(char* const* arguments, int output, int log, pid_t parent) {
+[[noreturn]] void become(char* const* arguments, char* const* environment, int output, int log,
+                         pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the call above
   // Ctrl-C goes to the demo, which ends its children in order.
   ::setpgid(0, 0);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
-  ::execv("/proc/self/exe", arguments);
+  ::execve("/proc/self/exe", arguments, environment);
   ::_exit(127);
+}
+
+std::vector<std::string> environment_without_settings(const std::string& config_folder) {
+  constexpr std::string_view config_home = "XDG_CONFIG_HOME=";
+  std::vector<std::string> variables{std::string(config_home) + config_folder};
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    if (!text.starts_with(environment_prefix) && !text.starts_with(config_home))
+      variables.emplace_back(text);
+  }
+  return variables;
+}
+
+/// What exec takes; it points into `texts`.
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts)
+    pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
 }
 
 }  // namespace
@@ -55,15 +77,14 @@ ChildProcess::~ChildProcess() {
 }
 
 std::optional<ChildProcess> ChildProcess::start(const std::vector<std::string>& arguments,
-                                                const std::string& log_file) {
+                                                const Surroundings& surroundings) {
   std::vector<std::string> words{"quicmesh", "--json"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
-  for (std::string& word : words)
-    pointers.push_back(word.data());
-  pointers.push_back(nullptr);
+  std::vector<std::string> variables = environment_without_settings(surroundings.config_folder);
+  const auto word_pointers = pointers_to(words);
+  const auto variable_pointers = pointers_to(variables);
   const io::FileDescriptor log(
-      ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+      ::open(surroundings.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   std::array<int, 2> ends{};
   if (!log || ::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
   ChildProcess child;
@@ -72,7 +93,8 @@ std::optional<ChildProcess> ChildProcess::start(const std::vector<std::string>& 
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return std::nullopt;
-  if (pid == 0) become(pointers.data(), writing.get(), log.get(), parent);
+  if (pid == 0)
+    become(word_pointers.data(), variable_pointers.data(), writing.get(), log.get(), parent);
   child.pid_ = pid;
   return child;
 }

@@ -28,9 +28,15 @@ class ChildProcess {
   /// Kills it if it still runs.
   ~ChildProcess();
 
-  /// Runs /proc/self/exe with `arguments`, stderr going to `log_file`. Empty if it cannot.
+  struct Surroundings {
+    std::string log_file;       // stderr goes there
+    std::string config_folder;  // stands for XDG_CONFIG_HOME
+  };
+
+  /// Runs /proc/self/exe with `arguments`. Of the settings of this process, in its environment or
+  /// its user's file, the child sees nothing. Empty if it cannot.
   static std::optional<ChildProcess> start(const std::vector<std::string>& arguments,
-                                           const std::string& log_file);
+                                           const Surroundings& surroundings);
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -48,6 +49,8 @@ class Demo {
   /// All steps; whether all were good.
   bool run();
   void show_table();
+  /// What the nodes said on stderr, for who looks for the reason of a failure.
+  void show_log() const;
   void offer_mesh();
 
  private:
@@ -324,9 +327,13 @@ void Demo::show_table() {
     output_.line(fmt::format("{:<9} {:<6} {:6.2f} s", "all", good ? "ok" : "FAILED", total));
 }
 
-int run_demo(Output& output, bool ci) {
+void Demo::show_log() const {
+  std::fputs(read_text(mesh_.log_file()).c_str(), stderr);
+}
+
+int run_demo(const Settings& settings, Output& output, bool ci) {
   watch_for_interrupts();
-  auto mesh = DemoMesh::create();
+  auto mesh = DemoMesh::create(settings.text("log"));
   if (!mesh) {
     output.fail(mesh.error());
     return mesh.error().exit_code;
@@ -335,6 +342,7 @@ int run_demo(Output& output, bool ci) {
   const bool good = demo.run();
   if (interrupted()) return exit_interrupted;
   demo.show_table();
+  if (!good) demo.show_log();
   return good ? exit_done : exit_failed;
 }
 
@@ -347,7 +355,9 @@ void add_demo_command(CLI::App& app, Invocation& invocation) {
   command.add_flag("--ci", *ci, "end by itself, and fail if anything was lost");
   add_example(command, "quicmesh demo");
   command.callback([&invocation, ci] {
-    invocation.run = [ci](const Settings&, Output& output) { return run_demo(output, *ci); };
+    invocation.run = [ci](const Settings& settings, Output& output) {
+      return run_demo(settings, output, *ci);
+    };
   });
 }
 

@@ -22,12 +22,12 @@ constexpr Milliseconds look_every(50);
 Failure demo_failure(std::string message) {
   return {.code = "demo",
           .message = std::move(message),
-          .hint = "run it again with --log debug, and look at what it prints on stderr"};
+          .hint = "run it again with --log debug; what the nodes say is printed on stderr"};
 }
 
 }  // namespace
 
-Outcome<DemoMesh> DemoMesh::create() {
+Outcome<DemoMesh> DemoMesh::create(const std::string& log_level) {
   std::error_code error;
   const auto base = std::filesystem::temp_directory_path(error);
   std::string folder = (base / "quicmesh-demo-XXXXXX").string();
@@ -36,6 +36,7 @@ Outcome<DemoMesh> DemoMesh::create() {
         make_failure("cannot make a temporary folder", {errno, std::generic_category()}));
   DemoMesh mesh;
   mesh.folder_ = folder;
+  mesh.log_level_ = log_level;
   for (const char* name : names) {
     DemoNode node{
         .name = name, .data = folder + "/" + name, .inbox = folder + "/" + name + "-inbox"};
@@ -60,8 +61,9 @@ DemoNode& DemoMesh::node(std::string_view name) {
 }
 
 Outcome<ChildProcess> DemoMesh::begin(const DemoNode& node, std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"--data", node.data});
-  auto child = ChildProcess::start(arguments, log_file());
+  arguments.insert(arguments.end(), {"--data", node.data, "--log", log_level_});
+  auto child = ChildProcess::start(arguments,
+                                   {.log_file = log_file(), .config_folder = folder_ + "/config"});
   if (!child) return std::unexpected(demo_failure("cannot start another process"));
   return std::move(*child);
 }

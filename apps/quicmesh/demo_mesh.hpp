@@ -1,5 +1,6 @@
 // DemoMesh: the nodes of the demo, each a process of its own with a data folder under one temporary
-// folder, on the loopback interface only. Everything goes when it is destroyed.
+// folder, on the loopback interface only, untouched by the user's settings. Everything goes when it
+// is destroyed.
 #pragma once
 
 #include <array>
@@ -30,8 +31,8 @@ class DemoMesh {
   static constexpr std::array names{"anna", "ben", "cleo", "dora", "emil"};
   static constexpr std::chrono::milliseconds patience{15'000};
 
-  /// Makes the temporary folder.
-  static Outcome<DemoMesh> create();
+  /// Makes the temporary folder. The nodes log at `log_level`.
+  static Outcome<DemoMesh> create(const std::string& log_level);
   DemoMesh(DemoMesh&& other) noexcept = default;
   /// Ends the nodes and removes the folder.
   ~DemoMesh();
@@ -39,6 +40,7 @@ class DemoMesh {
   [[nodiscard]] std::vector<DemoNode>& nodes() { return nodes_; }
   [[nodiscard]] DemoNode& node(std::string_view name);
   [[nodiscard]] const std::string& folder() const { return folder_; }
+  /// What all processes said on stderr.
   [[nodiscard]] std::string log_file() const { return folder_ + "/log"; }
 
   /// Starts `node`, or starts it again with the identity and the address that it had; it stays
@@ -64,6 +66,7 @@ class DemoMesh {
   DemoMesh() = default;
 
   std::string folder_;
+  std::string log_level_;
   std::vector<DemoNode> nodes_;
 };
 

@@ -47,7 +47,7 @@ std::string home_folder(const char* xdg_variable, std::string_view otherwise) {
 }
 
 std::string environment_name(std::string_view key) {
-  std::string name = "QUICMESH_";
+  std::string name(environment_prefix);
   for (const char character : key)
     name += static_cast<char>(character >= 'a' && character <= 'z' ? character - 32 : character);
   return name;

@@ -40,6 +40,9 @@ struct SettingSpec {
   std::string_view choices = {};  // separated by spaces
 };
 
+/// Of every environment variable that is read as a setting.
+inline constexpr std::string_view environment_prefix = "QUICMESH_";
+
 /// Every setting there is.
 std::span<const SettingSpec> setting_specs();
 /// Nothing for an unknown key.

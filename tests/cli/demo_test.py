@@ -6,7 +6,7 @@ import pathlib
 import time
 import unittest
 
-from harness import BINARY, CliTest, INTERRUPT
+from harness import CliTest, INTERRUPT
 
 
 class Demo(CliTest):
@@ -39,6 +39,17 @@ class Demo(CliTest):
         steps = [event for event in done.events if event["event"] == "step"]
         self.assertEqual([step["ok"] for step in steps], [True] * 8)
         self.assertTrue(done.events[-1]["ok"])
+        self.check_clean()
+
+    def test_the_users_settings_do_not_reach_its_nodes(self):
+        self.environment.update(QUICMESH_DATA="/nonexistent", QUICMESH_MAX_CONNECTIONS="1", QUICMESH_LOG="trace",
+                                QUICMESH_LISTEN="127.0.0.1:1", QUICMESH_OUT="/nonexistent")
+        config = self.folder / "xdg-config" / "quicmesh" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text("idle_timeout = 0.001\nbootstrap = ['%s@127.0.0.1:9']\n" % ("ab" * 32))
+        demo = self.start("demo", "--ci")
+        self.assertTrue(demo.wait_for("step", name="notes")["ok"])
+        self.assertEqual(demo.end(INTERRUPT), 130)
         self.check_clean()
 
     def test_an_interrupt_cleans_up(self):
