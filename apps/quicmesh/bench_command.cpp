@@ -12,6 +12,7 @@ namespace {
 struct BenchFlags {
   std::string name;
   double seconds = 5;
+  std::uint64_t connections = 0;  // 0 for the benchmark's own number
   std::vector<std::string> values;
 };
 
@@ -32,6 +33,7 @@ Outcome<BenchOptions> options_of(const BenchFlags& flags) {
       return std::unexpected(usage_failure("--set " + value + ": is no key=value"));
     options.values[value.substr(0, equals)] = value.substr(equals + 1);
   }
+  if (flags.connections > 0) options.values["connections"] = std::to_string(flags.connections);
   return options;
 }
 
@@ -61,6 +63,10 @@ void add_bench_command(CLI::App& app, Invocation& invocation) {
   command.add_option("NAME", flags->name, "a benchmark, or `list`")->required();
   command.add_option("--seconds", flags->seconds, "how long to measure (5)")
       ->check(CLI::Range(0.1, 3600.0));
+  command
+      .add_option("--connections", flags->connections,
+                  "how many are held, where the benchmark has a number of them")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
   command.add_option("--set", flags->values, "key=value, for this benchmark")
       ->allow_extra_args(false);
   add_example(command, "quicmesh bench list");

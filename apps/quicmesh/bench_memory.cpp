@@ -6,7 +6,7 @@
 // connections, each of the one connected to each of the other. What a node itself takes is in the
 // starting figure and not counted.
 //
-//   --set connections=N (10000)   --set runs=N (1): a run of 10,000 takes about half a minute
+//   --connections N (10000)   --set runs=N (1): a run of 10,000 takes about half a minute
 #include <cmath>
 
 #include <boost/asio/as_tuple.hpp>

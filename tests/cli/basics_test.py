@@ -56,6 +56,13 @@ class Usage(CliTest):
             self.assertGreater(limit["value"], 0)
             self.assertTrue(limit["policy"])
 
+    def test_bench_takes_a_number_of_connections_where_it_has_one(self):
+        self.assertEqual(self.run_json("bench", "memory", "--connections", "many").code, 2)
+        self.assertEqual(self.run_json("bench", "memory", "--connections", "0").code, 2)
+        done = self.run_json("bench", "quic", "--connections", "7")
+        self.assertEqual(done.code, 2)
+        self.assertIn("connections: this benchmark knows", done.events[-1]["error"])
+
     def test_bench_list(self):
         self.assertEqual(self.run_json("bench", "list").code, 0)
 
