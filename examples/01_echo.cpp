@@ -1,13 +1,14 @@
 // Echo, both roles: `01_echo` waits and prints its address, `01_echo NODEID@host:port` says hello.
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <iostream>
 #include <quicmesh/quicmesh.hpp>
 
 boost::asio::awaitable<void> echo(quicmesh::Stream stream) {
-  for (auto chunk = co_await stream.read(); chunk && !chunk->empty();
-       chunk = co_await stream.read())
+  auto chunk = co_await stream.read();
+  for (; chunk && !chunk->empty(); chunk = co_await stream.read())
     co_await stream.write(std::move(*chunk));
   co_await stream.finish();
 }
@@ -27,10 +28,7 @@ boost::asio::awaitable<void> run(quicmesh::Executor executor, std::string peer) 
 }
 
 int main(int argc, char** argv) {
-  boost::asio::io_context context;
-  auto on_error = [](std::exception_ptr error) {
-    if (error) std::rethrow_exception(error);
-  };
-  co_spawn(context, run(context.get_executor(), argc > 1 ? argv[1] : ""), on_error);
-  context.run();
+  boost::asio::thread_pool pool(1);
+  auto running = run(pool.get_executor(), argc > 1 ? argv[1] : "");
+  co_spawn(pool, std::move(running), boost::asio::use_future).get();
 }
