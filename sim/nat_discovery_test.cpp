@@ -9,6 +9,7 @@
 
 #include "base/bounded_queue.hpp"
 #include "crypto/seeded_rng.hpp"
+#include "nat/nat_discovery_lifetime.hpp"
 #include "sim/simulation.hpp"
 #include "stun/stun_server.hpp"
 
@@ -166,6 +167,38 @@ struct World {
     } else {
       result = std::get<NatDiscovered>(event);
     }
+  }
+
+  NatLifetimeMeasured measure_lifetime(RealmId realm, std::string_view address) {
+    const HostId id = simulation.network().add_host("client").value();
+    EXPECT_TRUE(simulation.network().add_interface(
+        id, {.name = "lan", .realm = realm, .address = ip(address)}));
+    Host& host = simulation.host(id);
+    local = ip(address);
+    std::optional<NatLifetimeMeasured> measured;
+    std::optional<CoreHandle<NatLifetime>> handle;
+    const auto sink = [&](Instant, const NatLifetimeEvent& event) {
+      if (const auto* open = std::get_if<OpenSocket>(&event)) {
+        const SocketId socket = host.open_socket({local, 0}).value();
+        ++open_sockets;
+        handle->command([&](NatLifetime& core, Instant now) {
+          core.handle_socket_opened(now, open->id, socket, *host.socket_address(socket));
+        });
+      } else if (const auto* close = std::get_if<CloseSocket>(&event)) {
+        host.close_socket(close->socket);
+        --open_sockets;
+      } else {
+        measured = std::get<NatLifetimeMeasured>(event);
+      }
+    };
+    handle = simulation.run<NatLifetime>(id, std::make_unique<NatLifetime>(rng), sink);
+    const Instant begin = simulation.now();
+    handle->command([&](NatLifetime& core, Instant) { core.start(servers[0].address); });
+    const RunResult run = simulation.run_until([&] { return measured.has_value(); }, 1h);
+    EXPECT_TRUE(run) << run.message;
+    took = simulation.now() - begin;
+    EXPECT_EQ(open_sockets, 0);
+    return measured.value_or(NatLifetimeMeasured{});
   }
 
   Simulation simulation;
@@ -409,6 +442,37 @@ TEST(NatDiscovery, a_dead_second_address_does_not_make_the_nat_look_closed) {
   const NatDiscovered found = world.discover(home, "192.168.1.10");
   EXPECT_EQ(found.profile.filtering, NatBehaviour::unknown);
   EXPECT_EQ(found.evidence.stranger_verified, Finding::no);
+}
+
+// The NAT's lifetime lies between the two times that come out.
+TEST(NatLifetime, is_found_between_two_of_the_times_tried) {
+  struct Row {
+    Duration lifetime;
+    Duration survived;
+    std::optional<Duration> expired;
+  };
+  const Row rows[] = {{20s, 15s, 25s}, {30s, 25s, 40s}, {121s, 120s, 180s}, {600s, 300s, {}}};
+  for (const Row& row : rows) {
+    for (const NatDependence mapping : dependences) {
+      World world(1);
+      world.add_behaviour_server();
+      const RealmId home = world.add_nat("home", internet, "203.0.113.1",
+                                         {.mapping = mapping, .lifetime = row.lifetime});
+      const auto found = world.measure_lifetime(home, "192.168.1.10");
+      EXPECT_EQ(found.survived, row.survived);
+      EXPECT_EQ(found.expired, row.expired);
+      EXPECT_LE(world.took, row.expired.value_or(row.survived) + 4s);
+    }
+  }
+}
+
+TEST(NatLifetime, is_not_measured_where_nothing_answers) {
+  World world(1);
+  world.servers = {{endpoint("198.51.100.1:3478")}};
+  const RealmId home = world.add_nat("home", internet, "203.0.113.1", {});
+  const auto found = world.measure_lifetime(home, "192.168.1.10");
+  EXPECT_FALSE(found.survived || found.expired);
+  EXPECT_LE(world.took, 5s);
 }
 
 TEST(NatDiscovery, runs_replay) {

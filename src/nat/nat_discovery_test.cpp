@@ -9,13 +9,14 @@
 
 #include "base/core.hpp"
 #include "crypto/seeded_rng.hpp"
+#include "nat/nat_discovery_lifetime.hpp"
 #include "nat/nat_errc.hpp"
 #include "stun/stun_writer.hpp"
 
 namespace quicmesh {
 namespace {
 
-static_assert(DatagramCore<NatDiscovery>);
+static_assert(DatagramCore<NatDiscovery> && DatagramCore<NatLifetime>);
 
 SocketAddress endpoint(std::string_view text) {
   return SocketAddress::parse(text).value();
@@ -330,6 +331,29 @@ TEST(NatDiscovery, a_stand_in_that_refuses_proves_nothing) {
   EXPECT_EQ(asked, 2 * StandInTest::asks_max);
   EXPECT_EQ(found.profile.filtering, NatBehaviour::unknown);
   EXPECT_EQ(found.evidence.heard_stranger, Finding::unknown);
+}
+
+TEST(NatLifetime, gives_back_what_it_got_when_a_socket_cannot_be_had) {
+  SeededRng rng(1);
+  NatLifetime lifetime(rng);
+  lifetime.start(server);
+  std::size_t opened = 0;
+  while (const auto event = lifetime.poll_event())
+    opened += std::holds_alternative<OpenSocket>(*event);
+  EXPECT_EQ(opened, NatLifetime::sockets_max);
+  lifetime.handle_socket_opened(t0, SocketRequestId{0}, SocketId{5}, Script::local(0));
+  lifetime.handle_socket_failed(t0, SocketRequestId{1});
+  lifetime.handle_socket_opened(t0, SocketRequestId{2}, SocketId{6}, Script::local(2));
+  std::vector<SocketId> closed;
+  std::optional<NatLifetimeMeasured> result;
+  while (const auto event = lifetime.poll_event()) {
+    if (const auto* close = std::get_if<CloseSocket>(&*event)) closed.push_back(close->socket);
+    if (const auto* measured = std::get_if<NatLifetimeMeasured>(&*event)) result = *measured;
+  }
+  EXPECT_EQ(closed, (std::vector{SocketId{5}, SocketId{6}}));
+  ASSERT_TRUE(result);
+  EXPECT_FALSE(result->survived);
+  EXPECT_EQ(lifetime.poll_timeout(), never);
 }
 
 TEST(NatDiscovery, datagrams_of_other_sockets_are_left_to_others) {
