@@ -307,13 +307,11 @@ void NatDiscovery::drain_client(Instant now) {
       on_answered(now, running, *answered);
       continue;
     }
+    // A server that refuses a change of address, or answers from the one asked, leaves it unknown.
     const auto* failed = std::get_if<StunFailed>(&*event);
-    if (failed != nullptr && failed->error == StunErrc::no_answer) {
-      Finding& finding = heard_[static_cast<std::size_t>(running.test)];
-      if (finding == Finding::unknown) finding = Finding::no;
-    } else if (running.test == Test::change_both || running.test == Test::change_port) {
-      // Refused, or answered from the address asked: the server does not do it.
-      change_request_refused_ = true;
+    Finding& finding = heard_[static_cast<std::size_t>(running.test)];
+    if (failed != nullptr && failed->error == StunErrc::no_answer && finding == Finding::unknown) {
+      finding = Finding::no;
     }
   }
 }

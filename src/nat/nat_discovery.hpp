@@ -200,7 +200,7 @@ class NatDiscovery {
   [[nodiscard]] Finding judge_udp_blocked() const;
   [[nodiscard]] NatBehaviour judge_filtering(NatBehaviour mapping);
   [[nodiscard]] NatBehaviour judge_change_requests(NatBehaviour mapping);
-  [[nodiscard]] NatBehaviour judge_stand_in(NatBehaviour mapping);
+  [[nodiscard]] NatBehaviour judge_stand_in();
   /// `yes` if the test was answered, `no` if enough requests were not.
   [[nodiscard]] Finding heard(Test test) const;
   [[nodiscard]] bool answered_directly(const SocketAddress& destination) const;
@@ -226,7 +226,6 @@ class NatDiscovery {
   std::array<std::optional<SocketAddress>, sockets_max> external_;  // by socket, as first seen
   std::vector<SocketAddress> answered_servers_;
   std::array<Finding, 9> heard_{};  // by Test: answered, or silent to its end
-  bool change_request_refused_ = false;
 };
 
 }  // namespace quicmesh

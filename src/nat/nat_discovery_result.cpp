@@ -101,7 +101,7 @@ NatBehaviour NatDiscovery::judge_filtering(NatBehaviour mapping) {
     case NatEvidence::FilteringMethod::change_request:
       return judge_change_requests(mapping);
     case NatEvidence::FilteringMethod::stand_in:
-      return judge_stand_in(mapping);
+      return judge_stand_in();
     case NatEvidence::FilteringMethod::none:
       break;
   }
@@ -117,7 +117,7 @@ NatBehaviour NatDiscovery::judge_change_requests(NatBehaviour mapping) {
   // with the other address, and say nothing.
   const bool control =
       mapping != NatBehaviour::endpoint_independent || heard(Test::control) == Finding::yes;
-  const bool verified = answered_directly(other) && control && !change_request_refused_;
+  const bool verified = answered_directly(other) && control;
   evidence_.stranger_verified = verified ? Finding::yes : Finding::no;
   if (!verified || evidence_.heard_stranger != Finding::no) return NatBehaviour::unknown;
   if (evidence_.heard_other_port == Finding::yes) return NatBehaviour::address_dependent;
@@ -127,15 +127,15 @@ NatBehaviour NatDiscovery::judge_change_requests(NatBehaviour mapping) {
              : NatBehaviour::unknown;
 }
 
-NatBehaviour NatDiscovery::judge_stand_in(NatBehaviour mapping) {
+NatBehaviour NatDiscovery::judge_stand_in() {
   evidence_.heard_stranger = stand_in_.stranger();
   evidence_.heard_other_port = stand_in_.neighbour();
   evidence_.stranger_verified = stand_in_.control();
   if (evidence_.heard_stranger == Finding::yes) return NatBehaviour::endpoint_independent;
-  if (evidence_.stranger_verified != Finding::yes || evidence_.heard_stranger != Finding::no ||
-      mapping != NatBehaviour::endpoint_independent) {
+  if (evidence_.stranger_verified != Finding::yes || evidence_.heard_stranger != Finding::no) {
     return NatBehaviour::unknown;
   }
+  // The neighbour is asked with endpoint-independent mapping only, else this too is unknown.
   if (evidence_.heard_other_port == Finding::yes) return NatBehaviour::address_dependent;
   return evidence_.heard_other_port == Finding::no ? NatBehaviour::address_and_port_dependent
                                                    : NatBehaviour::unknown;

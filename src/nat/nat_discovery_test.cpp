@@ -333,6 +333,28 @@ TEST(NatDiscovery, a_stand_in_that_refuses_proves_nothing) {
   EXPECT_EQ(found.evidence.heard_stranger, Finding::unknown);
 }
 
+TEST(NatDiscovery, a_stand_ins_packet_counts_from_its_address_alone) {
+  const SocketAddress node = endpoint("5.5.7.7:4433");
+  for (const SocketAddress& from : {node, endpoint("5.5.7.7:9999"), server}) {
+    Script script;
+    script.answer = [&](const Script::Packet& packet) -> std::optional<Script::Reply> {
+      return Script::Reply{packet.path.remote, mapped_cone(packet)};
+    };
+    script.on_ask = [&](const AskStandIn& ask) {
+      NatDiscovery& discovery = script.discovery;
+      discovery.handle_stand_in_answer(script.now, {ask.request.id, StandInVerdict::sent});
+      for (const std::uint16_t socket : {std::uint16_t{0}, std::uint16_t{1}}) {
+        const StandInPacket packet = make_stand_in_packet(ask.request.id);
+        (void)discovery.handle_datagram(script.now, {SocketId{socket}, {}, from}, Ecn::not_ect,
+                                        packet);
+      }
+    };
+    const NatDiscovered found = script.run({.servers = {{server}, {node, true}}});
+    EXPECT_EQ(found.profile.filtering,
+              from.ip == node.ip ? NatBehaviour::endpoint_independent : NatBehaviour::unknown);
+  }
+}
+
 TEST(NatLifetime, gives_back_what_it_got_when_a_socket_cannot_be_had) {
   SeededRng rng(1);
   NatLifetime lifetime(rng);
