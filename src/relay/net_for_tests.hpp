@@ -26,7 +26,7 @@ inline RelayHint hint_of(unsigned number) {
 class Net {
  public:
   struct Server {
-    explicit Server(RelayLimits limits, unsigned number) : relay(limits, number) {}
+    Server(RelayLimits limits, unsigned seed) : relay(limits, seed) {}
     TestRelay relay;
     Duration rtt{};
     bool alive = true;
@@ -43,7 +43,7 @@ class Net {
 
   Server& add_server(unsigned number, Duration rtt, RelayLimits limits = {}) {
     auto& server = servers_[number];
-    server = std::make_unique<Server>(limits, number);
+    server = std::make_unique<Server>(limits, number + 1000 * ++servers_made_);
     server->rtt = rtt;
     return *server;
   }
@@ -90,7 +90,7 @@ class Net {
         next = std::min(next, server->relay.server.poll_timeout());
       if (next > end) break;
       now = std::max(now, next);
-      ASSERT_LT(++steps_, 200'000u) << "the deadlines do not move on";
+      ASSERT_LT(++steps_, 2'000'000u) << "the deadlines do not move on";
       step();
     }
     now = end;
@@ -231,6 +231,7 @@ class Net {
   std::uint64_t order_ = 0;
   std::uint64_t last_id_ = 0;
   std::uint64_t steps_ = 0;
+  unsigned servers_made_ = 0;
 };
 
 template <class Event>

@@ -65,7 +65,7 @@ struct ChoiceCase {
   int home;  // 0 none, 1, 2
 };
 
-// The table of the choice: a is relay 1, b relay 2.
+// The table of the choice: a is relay 1, b relay 2. S1.98, S1.99
 TEST(HomeRelay, changes_only_for_a_clear_gain) {
   const NodeId a = relay_id(1);
   const NodeId b = relay_id(2);
@@ -247,6 +247,22 @@ TEST(RelayClient, when_home_dies_the_session_over_the_standby_stands_already) {
   EXPECT_EQ(left[0].relay, relay_id(2));
   EXPECT_EQ(net.node(1).client.choice().home, relay_id(2));
   EXPECT_EQ(events_of<RelayDown>(net.node(1)).back().reason, RelayErrc::relay_silent);
+}
+
+TEST(RelayClient, the_second_session_comes_back_with_its_relay) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_server(2, 60ms);
+  net.add_node(1, {1, 2});
+  net.add_node(2, {1, 2});
+  net.run(11s);
+  net.connect(1, 2);
+  net.run(1s);
+  net.restart(1);
+  net.run(50ms);
+  ASSERT_EQ(legs(net, 1, 2), 1u);
+  net.run(3s);
+  EXPECT_EQ(legs(net, 1, 2), 2u) << "and not when the minute is over";
 }
 
 TEST(RelayClient, a_relay_that_is_suspected_without_cause_stays) {
@@ -458,6 +474,156 @@ TEST_F(Frames, only_true_challenges_from_the_relay_are_answered_and_not_too_many
   }
   EXPECT_LE(answers, RelayClient::answer_burst);
   EXPECT_GE(answers, RelayClient::answer_burst - 2);
+}
+
+// Why a session ended, as its ends are told.
+TEST(RelayClient, every_end_of_a_session_has_its_reason) {
+  const std::pair<RelayCloseReason, RelayErrc> cases[] = {
+      {RelayCloseReason::by_peer, RelayErrc::closed_by_peer},
+      {RelayCloseReason::peer_gone, RelayErrc::peer_gone},
+      {RelayCloseReason::idle, RelayErrc::session_idle},
+      {RelayCloseReason::evicted, RelayErrc::evicted},
+  };
+  for (const auto& [reason, error] : cases) {
+    Net net;
+    net.add_server(1, 20ms);
+    net.add_node(1, {1});
+    net.add_node(2, {1});
+    net.run(1s);
+    net.connect(1, 2);
+    net.run(1s);
+    RelayClient& client = net.node(1).client;
+    const RelayLeg leg = client.legs(TestRelay::node(2)).at(0);
+    client.handle_message(net.now, relay_id(1), RelayCloseSession{leg.session, reason});
+    net.touch(1);
+    EXPECT_EQ(events_of<RelaySessionDown>(net.node(1)).back().reason, error);
+    net.run(10s);
+    const bool over = reason == RelayCloseReason::by_peer;
+    EXPECT_EQ(legs(net, 1, 2), over ? 0u : 1u) << "sought again, unless the peer wanted its end";
+  }
+}
+
+TEST(RelayClient, a_relay_that_is_removed_takes_its_sessions_along) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_server(2, 20ms);
+  net.add_node(1, {1, 2});
+  net.add_node(2, {1, 2});
+  net.run(1s);
+  net.connect(1, 2);
+  net.run(1s);
+  ASSERT_EQ(legs(net, 1, 2), 2u);
+  net.node(1).client.remove_relay(net.now, relay_id(1));
+  net.touch(1);
+  EXPECT_EQ(events_of<RelaySessionDown>(net.node(1)).back().reason, RelayErrc::closed_here);
+  EXPECT_EQ(net.node(1).client.choice().home, relay_id(2));
+  net.run(1s);
+  EXPECT_EQ(legs(net, 1, 2), 1u);
+  EXPECT_EQ(legs(net, 2, 1), 1u);
+  EXPECT_EQ(events_of<RelaySessionDown>(net.node(2)).back().reason, RelayErrc::peer_gone);
+}
+
+TEST(RelayClient, a_relay_that_lost_the_reservation_is_registered_at_again) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(1, {1});
+  net.run(1s);
+  net.connect(1, 2);
+  net.node(1).client.handle_message(
+      net.now, relay_id(1),
+      RelayRefused{RelayRequest::session, TestRelay::node(2), RelayRefusal::not_registered, 0, {}});
+  net.touch(1);
+  EXPECT_EQ(events_of<RelayDown>(net.node(1)).back().reason, RelayErrc::not_registered);
+  net.run(2s);
+  EXPECT_TRUE(is_up(net, 1, 1));
+}
+
+TEST(RelayClient, the_data_path_follows_the_control_connection) {
+  Net net;
+  net.add_server(1, 20ms);
+  net.add_node(1, {1});
+  net.add_node(2, {1});
+  net.run(1s);
+  net.connect(1, 2);
+  net.run(1s);
+  NetworkPath other = net.node(1).client.legs(TestRelay::node(2)).at(0).path;
+  other.socket = SocketId{5};
+  net.node(1).client.control_path_changed(relay_id(1), other);
+  EXPECT_EQ(net.node(1).client.legs(TestRelay::node(2)).at(0).path, other);
+}
+
+// Relays restart and fall silent, nodes connect and part, all at random; then all is left alone.
+// Claim: when the longest back-off is over all are registered again, so that whoever connects has a
+// session, both ends agree on it, and the relays hold no others.
+TEST(RelayClient, after_ten_minutes_of_faults_everything_heals) {
+  const auto run = [](std::uint64_t seed) {
+    Net net;
+    Rng rng(seed);
+    for (unsigned relay = 1; relay <= 3; ++relay)
+      net.add_server(relay, relay * 20ms);
+    for (unsigned node = 1; node <= 5; ++node)
+      net.add_node(node, {1, 2, 3});
+    std::map<unsigned, bool> wanted;  // by 10 * from + to
+    for (int fault = 0; fault < 60; ++fault) {
+      const auto relay = static_cast<unsigned>(1 + rng.below(3));
+      const auto from = static_cast<unsigned>(1 + rng.below(5));
+      const auto to = static_cast<unsigned>(1 + (from + rng.below(4)) % 5);
+      switch (rng.below(5)) {
+        case 0:
+          net.restart(relay);
+          break;
+        case 1:
+          net.kill_quietly(relay);
+          break;
+        case 2:
+          net.node(from).client.close(net.now, TestRelay::node(to));
+          net.touch(from);
+          wanted[10 * from + to] = wanted[10 * to + from] = false;
+          break;
+        default:
+          net.connect(from, to);
+          wanted[10 * from + to] = true;
+      }
+      net.run(rng.between(0s, 20s));
+    }
+    for (unsigned relay = 1; relay <= 3; ++relay)
+      net.restart(relay);
+    net.run(RelayClient::retry_max * 6 / 5 + RelayClient::open_patience);
+    for (const auto& [pair, want] : wanted) {
+      if (want) net.connect(pair / 10, pair % 10);
+    }
+    net.run(RelayClient::ask_patience);
+    std::size_t ends = 0;
+    for (unsigned from = 1; from <= 5; ++from) {
+      for (unsigned to = 1; to <= 5; ++to) {
+        if (wanted[10 * from + to]) {
+          EXPECT_GE(legs(net, from, to), 1u) << from << " to " << to << ", seed " << seed;
+        }
+        for (const RelayLeg& leg : net.node(from).client.legs(TestRelay::node(to))) {
+          ++ends;
+          const auto back = net.node(to).client.legs(TestRelay::node(from));
+          EXPECT_EQ(std::ranges::count(back, leg.session, &RelayLeg::session), 1)
+              << from << " to " << to << ", seed " << seed;
+        }
+      }
+    }
+    std::size_t sessions = 0;
+    Bytes trace;
+    for (unsigned relay = 1; relay <= 3; ++relay) {
+      TestRelay& server = net.server(relay).relay;
+      sessions += server.row("sessions").value;
+      EXPECT_EQ(server.row("clients").value, server.row("reservations").value);
+    }
+    EXPECT_EQ(ends, 2 * sessions) << "seed " << seed;
+    for (unsigned node = 1; node <= 5; ++node) {
+      for (const RelayEvent& event : net.node(node).events)
+        trace.push_back(static_cast<std::uint8_t>(event.index()));
+    }
+    return trace;
+  };
+  for (std::uint64_t seed = 1; seed <= 8; ++seed)
+    (void)run(seed);
+  EXPECT_EQ(run(1), run(1)) << "and replays";
 }
 
 // TR5: a relay that says what it likes does harm to nothing but its own sessions.
