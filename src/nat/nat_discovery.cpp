@@ -128,7 +128,8 @@ std::optional<TransactionId> NatDiscovery::ask(Instant now, const Question& ques
   StunRequest request;
   request.id = client_.new_id();
   request.path = {*socket.id, socket.local.ip, question.destination};
-  request.schedule = Retransmission::discovery(evidence_.rtt.value_or(config_.rtt_guess));
+  request.schedule = question.test == Test::mapping ? Retransmission::first_contact()
+                                                    : Retransmission::discovery(round_trip_);
   request.schedule.sends = question.sends.value_or(request.schedule.sends);
   request.expected_source = question.expected_source;
   std::array<std::uint8_t, request_max> buffer{};
@@ -236,9 +237,8 @@ void NatDiscovery::step_stand_in(Instant now) {
   if (!stand_in_.started()) {
     const auto sample =
         std::ranges::find(evidence_.mapping, node->address, &MappingSample::destination);
-    const Duration rtt = evidence_.rtt.value_or(config_.rtt_guess);
     stand_in_.start(now, {node->address, sample->external.port, external_[filtering_socket]->port,
-                          rtt + rtt / 2 + 50ms});
+                          round_trip_ * 3 / 2 + 50ms});
   }
   ask_stand_in(now);
   const bool ask_further = stand_in_.is_settled(now) && !stand_in_.neighbour_started() &&
@@ -327,8 +327,9 @@ void NatDiscovery::on_answered(Instant now, const Running& running, const StunAn
       if (!first_server_) {
         first_server_ = running.destination;
         evidence_.rtt = answered.rtt;
-        const Duration rtt = answered.rtt.value_or(config_.rtt_guess);
-        if (!behaviour_server_) other_address_until_ = now + 2 * rtt + 50ms;
+        // A retransmission may have been answered: then this is too much, which does no harm.
+        round_trip_ = answered.elapsed;
+        other_address_until_ = now + 2 * round_trip_ + 50ms;
       }
       answered_servers_.push_back(running.destination);
       evidence_.mapping.push_back({running.destination, *external});

@@ -21,9 +21,10 @@
 // a change of address must besides work towards the socket that has been in touch with the other
 // address. Otherwise filtering stays unknown.
 //
-// Requests are repeated on `Retransmission::discovery`, so that no result hangs on one lost packet.
-// At the deadline what is known is judged, and the rest is unknown. The end is a `NatDiscovered`
-// event, after all sockets are given back.
+// Requests are repeated on `Retransmission::discovery`, the first ones on `first_contact`, so that
+// no result hangs on one lost packet, and none that UDP is blocked on an outage of a second. At the
+// deadline what is known is judged, and the rest is unknown. The end is a `NatDiscovered` event,
+// after all sockets are given back.
 //
 // Bounds: 8 servers, at most 10 packets to an address that a server named (THREATS TQ10), as its
 // own second one or as our outside; it must be of the same scope as the server's.
@@ -62,7 +63,6 @@ struct NatDiscoveryConfig {
   std::optional<IpAddress> gateway_external;
   PortMappingProtocols port_mapping;
   Duration deadline = 3s;
-  Duration rtt_guess = 100ms;
 };
 
 /// What the result rests on, for people and for tests.
@@ -215,6 +215,7 @@ class NatDiscovery {
   std::array<std::size_t, 9> asked_{};    // by Test: how many were started
   NatEvidence evidence_;
   Instant deadline_ = never;
+  Duration round_trip_{};                // to the first server that answered, or more
   Instant other_address_until_ = never;  // how long a server with a second address is waited for
 
   struct BehaviourServer {

@@ -28,14 +28,22 @@ struct Retransmission {
     return sum;
   }
 
-  /// For NAT discovery, which has 3 s in all and for which silence is a result: six transmissions,
-  /// spread so that one burst of losses does not take them all. `rtt` is that of an earlier answer,
-  /// or a guess.
-  /// Departure: RFC 8489 s6.2.1 asks for an RTO of 500 ms at least unless the RTT is known.
+  /// For NAT discovery, where silence is a result: eight transmissions at even intervals, whatever
+  /// is under way, so that neither a few losses nor a long round trip make one. `rtt` is that of an
+  /// earlier answer, or a guess.
+  /// Departure: RFC 8489 s6.2.1 wants an RTO above the RTT, and 500 ms if that is unknown.
   static constexpr Retransmission discovery(Duration rtt) {
-    const Duration rto = std::clamp<Duration>(rtt + rtt / 2, 50ms, 250ms);
-    return {
-        .rto = rto, .sends = 6, .interval_max = 2 * rto, .final_wait = std::max(rto, rtt + 50ms)};
+    const Duration interval = std::clamp<Duration>(rtt, 60ms, 150ms);
+    return {.rto = interval,
+            .sends = 8,
+            .interval_max = interval,
+            .final_wait = std::max(interval, rtt + 50ms)};
+  }
+
+  /// For the first questions of a discovery: over 2.5 s, so that an outage of a second is not taken
+  /// for a network that blocks UDP.
+  static constexpr Retransmission first_contact() {
+    return {.rto = 150ms, .sends = 8, .interval_max = 400ms, .final_wait = 350ms};
   }
 };
 

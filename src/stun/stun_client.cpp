@@ -68,8 +68,10 @@ void StunClient::on_response(Instant now, const NetworkPath& path, const StunMes
         StunFailed{id, make_error_code(StunErrc::change_request_ignored), found->sends});
   } else {
     std::optional<Duration> rtt;
-    if (found->sends == 1) rtt = now - found->first_sent;
-    (void)events_.push(StunAnswered{id, path, to_bytes(message.bytes()), rtt, found->sends});
+    const Duration elapsed = now - found->first_sent;
+    if (found->sends == 1) rtt = elapsed;
+    (void)events_.push(
+        StunAnswered{id, path, to_bytes(message.bytes()), rtt, elapsed, found->sends});
   }
   transactions_.erase(found);
 }

@@ -38,12 +38,14 @@ struct StunRequest {
   std::optional<Bytes> integrity_key{};
 };
 
-/// A success response. `rtt` only if the request was sent once (Karn & Partridge 1987).
+/// A success response. `rtt` only if the request was sent once (Karn & Partridge 1987); `elapsed`
+/// is the time since it was first sent, never less than the round trip.
 struct StunAnswered {
   TransactionId id;
   NetworkPath path;  // the answer came on it
   Bytes message;
   std::optional<Duration> rtt;
+  Duration elapsed{};
   unsigned sends = 0;
 };
 
