@@ -96,7 +96,6 @@ struct World {
       }
     }
     StunServerConfig config{.primary = endpoints[0]};
-    config.limits.burst = 200;
     if (endpoints.size() == 4) config.alternates = {endpoints[1], endpoints[2], endpoints[3]};
     return simulation.run<ServerCore>(id, std::make_unique<ServerCore>(config, server_rng));
   }

@@ -22,8 +22,8 @@
 namespace quicmesh {
 
 struct PrefixLimits {
-  unsigned per_second = 10;          // of one prefix
-  unsigned burst = 40;               // NAT discovery takes about 20 in a second
+  unsigned per_second = 20;          // of one prefix
+  unsigned burst = 100;              // NAT discovery takes up to 40 in its first second
   unsigned total_per_second = 2000;  // of all
   unsigned total_burst = 4000;
   std::size_t prefixes_max = 1024;  // a multiple of 4
