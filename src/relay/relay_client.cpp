@@ -208,6 +208,11 @@ void RelayClient::on(Instant now, Relay& relay, const RelayLoad& message) {
 void RelayClient::handle_message(Instant now, const NodeId& id, const RelayMessage& message) {
   Relay* relay = find(id);
   if (relay == nullptr || (relay->state != State::registering && relay->state != State::up)) return;
+  // Before the reservation a relay has nothing to say but yes or no.
+  if (relay->state == State::registering && !std::holds_alternative<RelayRegistered>(message) &&
+      !std::holds_alternative<RelayRefused>(message)) {
+    return;
+  }
   std::visit([&](const auto& known) { on(now, *relay, known); }, message);
   plan(now);
 }
@@ -226,7 +231,6 @@ void RelayClient::on(Instant now, Relay& relay, const RelayRegistered& message) 
   events_.emplace_back(RelayUp{relay.hint.id, message.observed});
   ask_load(now, relay, query_patience, unanswered_max);
   forget_asks(relay.hint.id);  // those that waited for it to be up
-  retry_dials();
 }
 
 void RelayClient::on(Instant now, Relay& relay, const RelayRefused& message) {

@@ -538,6 +538,19 @@ TEST(RelayClient, a_relay_that_lost_the_reservation_is_registered_at_again) {
   EXPECT_TRUE(is_up(net, 1, 1));
 }
 
+TEST(RelayClient, a_relay_has_nothing_to_say_before_the_reservation) {
+  RelayClient client(TestRelay::node(1), Rng(1));
+  const Instant now{1s};
+  ASSERT_TRUE(client.add_relay(now, hint_of(1)));
+  client.control_up(now, relay_id(1), TestRelay::path(1), TestRelay::key(1));
+  const RelaySession session{RelaySessionId{5}, TestRelay::node(2), RelayRole::responder};
+  client.handle_message(now, relay_id(1), session);
+  EXPECT_TRUE(client.legs(TestRelay::node(2)).empty());
+  client.handle_message(now, relay_id(1), RelayRegistered{});
+  client.handle_message(now, relay_id(1), session);
+  EXPECT_EQ(client.legs(TestRelay::node(2)).size(), 1u);
+}
+
 TEST(RelayClient, the_data_path_follows_the_control_connection) {
   Net net;
   net.add_server(1, 20ms);

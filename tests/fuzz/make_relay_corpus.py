@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the hand-made corpora of the relay's fuzz targets into corpus/relay_wire and relay_server.
+"""Writes the hand-made corpora of the relay's fuzz targets into corpus/relay_{wire,server,client}.
 
-The numbers of the operations are those of the switch statement in relay_server_fuzz.cpp. Run it
-from anywhere after adding an input; files that a fuzzer found are left alone.
+The numbers of the operations are those of the switch statements in relay_server_fuzz.cpp and
+relay_client_fuzz.cpp. Run it from anywhere after adding an input; files that a fuzzer found are
+left alone.
 """
 
 import pathlib
@@ -100,9 +101,48 @@ SERVER = {
                           + train(3, [A_SENDS, B_SENDS]),
 }
 
+# Operations of relay_client: the relay in the upper half, a peer behind each, then its arguments.
+(C_ADD, C_REMOVE, C_UP, C_DOWN, C_REGISTERED, C_SESSION, C_REFUSED, C_LOAD, C_CONNECT, C_CLOSE, C_RAW,
+ C_RECEIVE, C_WAIT_MS, C_WAIT, C_SUSPECT, C_SIGNAL) = range(16)
+
+
+def cl(operation, *arguments, relay=0, peer=1):
+    return bytes([relay << 4 | operation, peer, *arguments])
+
+
+def up(*names):
+    return b"".join(cl(C_ADD, relay=r) + cl(C_UP, relay=r) + cl(C_REGISTERED, 5, relay=r)
+                    + cl(C_LOAD, 5, relay=r) for r in names)
+
+
+RELAY_A, RELAY_B = 0, 1
+PUBLIC, LINK_LOCAL = bytes([93, 184, 216, 34, 1, 187]), bytes([169, 254, 169, 254, 0, 80])
+CLIENT = {
+    "session": up(RELAY_A) + cl(C_CONNECT) + cl(C_SESSION, 0, 3) + cl(C_RECEIVE, 6, 3),
+    "two_relays": up(RELAY_A, RELAY_B) + cl(C_CONNECT) + cl(C_SESSION, 0, 3)
+                  + cl(C_SESSION, 0, 4, relay=1) + cl(C_DOWN) + cl(C_WAIT) * 20,
+    "challenged": up(RELAY_A) + cl(C_SESSION, 1, 3) + cl(C_RECEIVE, 26, 3) * 30
+                  + cl(C_RECEIVE, 10, 3) + cl(C_RECEIVE, 27, 3),
+    "redirected": cl(C_ADD) + cl(C_UP) + cl(C_REFUSED, 0, 3, 2, 7, 1) + PUBLIC + bytes([8, 1])
+                  + LINK_LOCAL + cl(C_WAIT) * 30,
+    "refused": up(RELAY_A) + cl(C_CONNECT) + cl(C_REFUSED, 1, 0, 0) + cl(C_CONNECT)
+               + cl(C_REFUSED, 1, 4, 0) + cl(C_WAIT) * 5,
+    "silent": up(RELAY_A) + cl(C_WAIT) * 8,
+    "suspected": up(RELAY_A, RELAY_B) + cl(C_SUSPECT, 1) + cl(C_WAIT) * 4 + cl(C_SUSPECT, 0),
+    "never_up": cl(C_ADD) + cl(C_CONNECT) + cl(C_WAIT) * 60,
+    "surveys": up(RELAY_A, RELAY_B, 2, 3) + (cl(C_WAIT) + cl(C_LOAD, 5) + cl(C_LOAD, 5, relay=1)) * 60,
+    "removed": up(RELAY_A) + cl(C_SESSION, 1, 3) + cl(C_REMOVE) + cl(C_RECEIVE, 4, 3),
+    "closed": up(RELAY_A) + cl(C_CONNECT) + cl(C_SESSION, 0, 3) + cl(C_CLOSE) + cl(C_SESSION, 0, 4),
+    "stolen_session": up(RELAY_A, RELAY_B) + cl(C_SESSION, 1, 3) + cl(C_SESSION, 1, 3, relay=1, peer=2),
+    "raw": up(RELAY_A) + b"".join(cl(C_RAW, len(m)) + m for m in WIRE.values() if len(m) < 256),
+    "session_before_reservation": cl(C_ADD) + cl(C_UP) + cl(C_SESSION, 1, 3),
+    "signal": up(RELAY_A) + cl(C_SIGNAL, 3) + b"abc" + cl(C_SIGNAL, 0),
+}
+
 
 def main():
-    for target, inputs in {"relay_wire": WIRE, "relay_server": SERVER}.items():
+    targets = {"relay_wire": WIRE, "relay_server": SERVER, "relay_client": CLIENT}
+    for target, inputs in targets.items():
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in inputs.items():
