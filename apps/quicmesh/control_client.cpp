@@ -32,7 +32,8 @@ Failure not_answering(const DataFolder& folder, int error_number) {
   return {.code = "not_answering",
           .message = fmt::format("process {} has the data folder {} but does not answer: {}",
                                  folder.lock_owner(), folder.path(), std::strerror(error_number)),
-          .hint = "wait until it has ended, or stop it"};
+          .hint = error_number == ENOENT ? "its control socket was removed: start it again"
+                                         : "wait until it has ended, or stop it"};
 }
 
 Outcome<io::FileDescriptor> connect_to_node(const DataFolder& folder) {

@@ -30,6 +30,8 @@ constexpr std::array limits{
     Limit{"control.clients", control_clients_max, "one more is refused"},
     Limit{"control.request_bytes", control_request_max, "a longer request is refused"},
     Limit{"control.lines_waiting", control_lines_max, "a client that does not read is dropped"},
+    Limit{"output.queue_bytes", LineWriter::queue_bytes_max,
+          "the oldest line goes, and is counted"},
     Limit{"file.transfers", FileInbox::transfers_max, "one more is refused as busy"},
     Limit{"file.transfers_per_peer", FileInbox::transfers_per_peer_max,
           "one more is refused as busy"},

@@ -1,10 +1,15 @@
 // The program `quicmesh`: reads the command line, then the settings, then runs one subcommand.
+#include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <iostream>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -41,8 +46,17 @@ bool wants_json(int argc, char** argv) {
   return false;
 }
 
+/// Drops what finds no room: a node must not wait for whoever reads its log.
+class LogSink : public spdlog::sinks::stderr_color_sink_mt {
+ public:
+  void log(const spdlog::details::log_msg& message) override {
+    pollfd room{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    if (::poll(&room, 1, 0) == 1) spdlog::sinks::stderr_color_sink_mt::log(message);
+  }
+};
+
 void set_up_logging(const std::string& level) {
-  auto logger = spdlog::stderr_color_mt("quicmesh");
+  auto logger = std::make_shared<spdlog::logger>("quicmesh", std::make_shared<LogSink>());
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(std::move(logger));
@@ -81,7 +95,10 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
-    return app.exit(help_or_version);
+    std::ostringstream shown;
+    const int code = app.exit(help_or_version, shown, std::cerr);
+    early.text(shown.str());
+    return early.finish(code);
   } catch (const CLI::ParseError& error) {
     return parse_error(app, error, early);
   }
@@ -96,13 +113,24 @@ int run(int argc, char** argv) {
   }
   set_up_logging(settings->text("log"));
   Output output(settings->flag("json"));
-  return invocation.run(*settings, output);
+  const int code = invocation.run(*settings, output);
+  return output.finish(code);
+}
+
+/// Otherwise the first files that are opened would take the places of those that were closed, and
+/// what is printed would land there.
+void open_closed_standard_streams() {
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) != -1) continue;
+    if (::open("/dev/null", O_RDWR) != descriptor) std::_Exit(exit_failed);
+  }
 }
 
 }  // namespace
 }  // namespace quicmesh::cli
 
 int main(int argc, char** argv) {
+  quicmesh::cli::open_closed_standard_streams();
   // Chunks of a stream are freed by another thread than the one that fills the next. With glibc's
   // own limits the heap then shrinks and grows all the time: a quarter of a bulk receiver's CPU.
   (void)::mallopt(M_TRIM_THRESHOLD, quicmesh::cli::heap_kept_bytes);

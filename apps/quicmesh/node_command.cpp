@@ -108,8 +108,10 @@ asio::awaitable<int> work(HostProcess& process, asio::signal_set& signals) {
   auto race = std::move(running) || std::move(signalled);
   const auto outcome = co_await std::move(race);
   if (process.control.close) process.control.close();
-  if (outcome.index() == 1)
+  if (outcome.index() == 1) {
+    process.output.hurry();
     co_return process.host.files_cut_short > 0 ? exit_interrupted : process.run.interrupted_code;
+  }
   auto serving = serve_clients_to_their_end(process);
   auto signalled_then = wait_for_signal(signals);
   auto second_race = std::move(serving) || std::move(signalled_then);
@@ -117,9 +119,16 @@ asio::awaitable<int> work(HostProcess& process, asio::signal_set& signals) {
   co_return std::get<0>(outcome);
 }
 
+/// Not `nohup`: then the terminal may go.
+bool ends_with_terminal() {
+  struct sigaction action{};
+  return ::sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
+}
+
 asio::awaitable<void> run_host(HostProcess& process, asio::io_context& context,
                                asio::thread_pool& pool) {
   asio::signal_set signals(context, SIGINT, SIGTERM);
+  if (ends_with_terminal()) signals.add(SIGHUP);
   asio::co_spawn(context, watch_reader(process.output), asio::detached);
   auto starting = process.host.start(pool);
   auto started = co_await std::move(starting);
@@ -138,6 +147,14 @@ asio::awaitable<void> run_host(HostProcess& process, asio::io_context& context,
   }
 }
 
+std::string what_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    return exception.what();
+  }
+}
+
 int run_host_process(const Settings& settings, const DataFolder& folder, Output& output,
                      NodeRun run) {
   HostProcess process{.host = NodeHost(settings),
@@ -146,11 +163,15 @@ int run_host_process(const Settings& settings, const DataFolder& folder, Output&
                       .run = std::move(run),
                       .control = {}};
   process.control.host = &process.host;
+  // What stays up says first where it is.
+  const bool stays = process.run.body || text_of(process.run.request, "cmd") == "recv";
+  output.write_in_background(stays);
   {
     asio::io_context context(1);
     asio::thread_pool pool(blocking_threads);
     asio::co_spawn(context, run_host(process, context, pool), [&](const std::exception_ptr& error) {
-      if (error) process.output.fail({.code = "internal", .message = "unexpected"});
+      if (error)
+        process.output.fail({.code = "internal", .message = "unexpected: " + what_of(error)});
       context.stop();
     });
     context.run();

@@ -1,19 +1,23 @@
 // See output.hpp.
 #include "output.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cmath>
 #include <csignal>
-#include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "interrupts.hpp"
 #include "text.hpp"
 
 namespace quicmesh::cli {
@@ -55,6 +59,53 @@ void write_value(std::string& out, const boost::json::value& value) {
   }
 }
 
+constexpr std::chrono::milliseconds hurried_limit{1000};
+constexpr int look_every_ms = 100;  // for an interrupt
+
+// Of the whole process, as stdout is.
+std::atomic<bool> reader_gone = false;
+std::atomic<bool> stdout_failed = false;
+
+/// Waits for the reader, unless the user interrupts that: 0 or the number of the error.
+int write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    // What poll(2) found room for does not block, so that an interrupt is never missed.
+    pollfd room{.fd = descriptor, .events = POLLOUT, .revents = 0};
+    if (::poll(&room, 1, look_every_ms) <= 0) {
+      if (interrupted()) return 0;
+      continue;
+    }
+    const ssize_t size =
+        ::write(descriptor, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (size < 0 && errno != EINTR && errno != EAGAIN) return errno;
+    if (size > 0) text.remove_prefix(static_cast<std::size_t>(size));
+  }
+  return 0;
+}
+
+void on_write_error(int descriptor, int error_number, bool /*first*/) {
+  if (descriptor != STDOUT_FILENO) return;  // nowhere to complain
+  if (error_number == EPIPE) return Output::on_reader_gone();
+  if (stdout_failed.exchange(true)) return;
+  (void)write_all(STDERR_FILENO,
+                  fmt::format("quicmesh: cannot write to stdout: {} (its output is lost)\n",
+                              std::strerror(error_number)));
+}
+
+/// Nobody learns where a node is whose first line is lost.
+void on_vital_write_error(int descriptor, int error_number, bool first) {
+  on_write_error(descriptor, error_number, first);
+  if (first && descriptor == STDOUT_FILENO) Output::on_reader_gone();
+}
+
+std::string json_drop_note(std::uint64_t count) {
+  return fmt::format("{{\"event\":\"lines_dropped\",\"count\":{}}}\n", count);
+}
+
+std::string text_drop_note(std::uint64_t count) {
+  return fmt::format("({} lines are missing here: they were not read in time)\n", count);
+}
+
 }  // namespace
 
 Output::Output(bool json) : json_(json), terminal_(::isatty(STDERR_FILENO) == 1) {}
@@ -71,7 +122,7 @@ void Output::event(const boost::json::object& event) {
     std::string line = printable(text_of(event, "message"));
     const std::string hint = text_of(event, "hint");
     if (!hint.empty()) line.append(" (").append(printable(hint)).append(")");
-    std::fprintf(stderr, "quicmesh: %s\n", line.c_str());
+    write(STDERR_FILENO, fmt::format("quicmesh: {}\n", line));
     if (!json_) return;
   }
   const std::string text = json_ ? to_text(event) : event_text(event);
@@ -88,45 +139,67 @@ void Output::line(const std::string& text) {
   print(text);
 }
 
+void Output::text(const std::string& text) {
+  write(STDOUT_FILENO, text);
+}
+
 void Output::print(std::string line) {
-  line += '\n';
-  const std::size_t written = std::fwrite(line.data(), 1, line.size(), stdout);
-  // Whoever reads through a pipe waits for this line.
-  const bool flushed = std::fflush(stdout) == 0;
-  if ((written != line.size() || !flushed) && errno == EPIPE) on_reader_gone();
+  write(STDOUT_FILENO, std::move(line) + '\n');
+}
+
+void Output::write(int descriptor, std::string text) {
+  if (background_) return background_->write(descriptor, std::move(text));
+  if (const int error = write_all(descriptor, text); error != 0)
+    on_write_error(descriptor, error, false);
+}
+
+void Output::write_in_background(bool vital) {
+  background_ = std::make_unique<LineWriter>(vital ? on_vital_write_error : on_write_error,
+                                             json_ ? json_drop_note : text_drop_note);
+}
+
+int Output::finish(int code) {
+  if (background_) {
+    using Limit = std::optional<std::chrono::milliseconds>;
+    (void)background_->drain(hurried_ ? Limit(hurried_limit) : Limit());
+    background_.reset();
+  }
+  const bool well = code == exit_done || code == exit_interrupted;
+  return stdout_failed && well ? exit_failed : code;
 }
 
 void Output::on_reader_gone() {
-  if (std::exchange(reader_gone_, true)) return;
+  if (reader_gone.exchange(true)) return;
   struct sigaction action{};
   ::sigaction(SIGTERM, nullptr, &action);
   if (action.sa_handler == SIG_DFL) {
     std::signal(SIGPIPE, SIG_DFL);
-    std::raise(SIGPIPE);
+    ::kill(::getpid(), SIGPIPE);
   }
-  std::raise(SIGTERM);
+  ::kill(::getpid(), SIGTERM);
 }
 
 void Output::show_progress(const boost::json::object& event) {
   if (!terminal_ || json_) return;
+  if (background_ && !background_->idle()) return;  // the next one shows more
   const auto total = static_cast<std::uint64_t>(integer_of(event, "total"));
   const auto bytes = static_cast<std::uint64_t>(integer_of(event, "bytes"));
   constexpr std::size_t width = 30;
   const double part = total == 0 ? 1.0 : static_cast<double>(bytes) / static_cast<double>(total);
   const auto filled = std::min(width, static_cast<std::size_t>(part * width));
-  const std::string line =
+  std::string line =
       fmt::format("\r\x1b[K{} [{}{}] {:3.0f} %  {} of {}  {}", printable(text_of(event, "name")),
                   std::string(filled, '#'), std::string(width - filled, '.'), part * 100,
                   human_bytes(bytes), human_bytes(total),
                   human_rate(static_cast<std::uint64_t>(integer_of(event, "moved")),
                              number_of(event, "seconds")));
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  write(STDERR_FILENO, std::move(line));
   progress_shown_ = true;
 }
 
 void Output::clear_progress() {
   if (!progress_shown_) return;
-  std::fputs("\r\x1b[K", stderr);
+  write(STDERR_FILENO, "\r\x1b[K");
   progress_shown_ = false;
 }
 

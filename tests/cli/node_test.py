@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Running nodes: up, its events and its end, the control socket, status, peers, paths, ping."""
 
+import fcntl
 import json
 import os
 import signal
@@ -26,6 +27,17 @@ class Up(CliTest):
                 self.assertRegex(node.ready["listen"][0], r"^127\.0\.0\.1:\d+$")
                 self.assertEqual(node.end(number), 0)
                 self.assertFalse((self.folder / f"node{number}" / "control.sock").exists())
+
+    def test_it_ends_well_with_its_terminal(self):
+        node = self.start_node()
+        self.assertEqual(node.end(signal.SIGHUP), 0)
+        self.assertFalse((self.folder / "node" / "control.sock").exists())
+
+    def test_without_its_terminal_it_goes_on_under_nohup(self):
+        node = self.start_node(before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        node.signal(signal.SIGHUP)
+        self.assertEqual(self.run_json("status", "--data", self.folder / "node").code, 0)
+        self.assertEqual(node.end(TERMINATE), 0)
 
     def test_a_port_in_use_is_one_line(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
@@ -188,6 +200,54 @@ class ReaderGone(CliTest):
                               stderr=subprocess.PIPE, env=self.environment, cwd=self.folder, timeout=PATIENCE)
         os.close(write_end)
         self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, b""))
+
+
+class ReaderStuck(CliTest):
+    """Somebody has stdout and does not read it, like a pager that waits."""
+
+    def start_stuck_node(self, *arguments):
+        read_end, write_end = os.pipe()
+        self.addCleanup(os.close, read_end)
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+        process = subprocess.Popen([BINARY, "--json", "up", "--data", self.folder / "stuck", "--listen",
+                                    "127.0.0.1:0", *arguments], stdin=subprocess.DEVNULL, stdout=write_end,
+                                   stderr=subprocess.PIPE, env=self.environment, cwd=self.folder)
+        os.close(write_end)
+        self.addCleanup(process.wait, PATIENCE)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stderr.close)
+        ready = b""
+        while not ready.endswith(b"\n"):
+            ready += os.read(read_end, 1)
+        ready = json.loads(ready)
+        return process, read_end, f"{ready['node_id']}@{ready['listen'][0]}"
+
+    def fill(self, address):
+        """Causes twice as many lines as the pipe takes."""
+        for number in range(12):
+            done = self.run_json("ping", address, "--count", "1", "--data", self.folder / f"peer{number}")
+            self.assertEqual(done.code, 0, done.stderr)
+
+    def test_a_node_goes_on_and_ends(self):
+        for number in (INTERRUPT, TERMINATE):
+            with self.subTest(signal=number):
+                process, read_end, address = self.start_stuck_node()
+                self.fill(address)
+                self.assertEqual(self.run_json("status", "--data", self.folder / "stuck").code, 0)
+                process.send_signal(number)
+                self.assertEqual(process.wait(PATIENCE), 0)
+                self.assertFalse((self.folder / "stuck" / "control.sock").exists())
+
+    def test_nothing_is_lost_to_a_reader_that_reads_again_soon(self):
+        process, read_end, address = self.start_stuck_node()
+        self.fill(address)
+        text = b""
+        while text.count(b'"peer_down"') < 12:
+            text += os.read(read_end, 4096)
+        process.send_signal(TERMINATE)
+        self.assertEqual(process.wait(PATIENCE), 0)
+        events = [json.loads(line)["event"] for line in text.splitlines()]
+        self.assertEqual((events.count("peer_up"), events.count("lines_dropped")), (12, 0))
 
 
 class Questions(CliTest):
