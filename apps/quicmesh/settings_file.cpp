@@ -1,17 +1,21 @@
 // See settings_file.hpp.
 #include "settings_file.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <system_error>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
+
+#include "io/file_descriptor.hpp"
 
 namespace quicmesh::cli {
 namespace {
@@ -41,21 +45,36 @@ bool node_texts(const toml::node& node, SettingsFileEntry& entry) {
   });
 }
 
-Failure unreadable(const std::string& path, std::error_code error) {
-  return usage_failure(fmt::format("{}: cannot read the configuration: {}", path, error.message()),
+constexpr std::size_t file_size_max = 1u << 20;
+
+Failure unreadable(const std::string& path, const std::string& why) {
+  return usage_failure(fmt::format("{}: cannot read the configuration: {}", path, why),
                        "check the path after --config or in QUICMESH_CONFIG");
 }
 
+Failure unreadable(const std::string& path, int error_number) {
+  return unreadable(path, std::generic_category().message(error_number));
+}
+
+/// Of a regular file, or of /dev/null; whatever else there is might never end.
 Outcome<std::string> read_text(const std::string& path) {
-  std::error_code ignored;
-  // A folder opens like a file.
-  if (std::filesystem::is_directory(path, ignored))
-    return std::unexpected(unreadable(path, std::make_error_code(std::errc::is_a_directory)));
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::unexpected(unreadable(path, {errno, std::generic_category()}));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+  // O_NONBLOCK: a named pipe would wait for a writer.
+  const io::FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status{};
+  if (!file || ::fstat(file.get(), &status) != 0) return std::unexpected(unreadable(path, errno));
+  if (S_ISDIR(status.st_mode)) return std::unexpected(unreadable(path, EISDIR));
+  if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
+    return std::unexpected(unreadable(path, "it is no regular file"));
+  std::string text;
+  std::array<char, 16'384> piece{};
+  while (true) {
+    const ssize_t size = ::read(file.get(), piece.data(), piece.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return std::unexpected(unreadable(path, errno));
+    if (size == 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(size));
+    if (text.size() > file_size_max) return std::unexpected(unreadable(path, "it is too large"));
+  }
 }
 
 }  // namespace

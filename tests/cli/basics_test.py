@@ -4,9 +4,10 @@
 import os
 import re
 import stat
+import subprocess
 import unittest
 
-from harness import CliTest
+from harness import BINARY, CliTest, Finished, PATIENCE
 
 COMMANDS = [["id"], ["up"], ["status"], ["peers"], ["paths"], ["ping"], ["send"], ["recv"],
             ["config"], ["config", "show"], ["limits"], ["bench"], ["demo"]]
@@ -65,6 +66,26 @@ class Usage(CliTest):
 
     def test_bench_list(self):
         self.assertEqual(self.run_json("bench", "list").code, 0)
+
+
+class StandardOutput(CliTest):
+    def run_into(self, stdout, *arguments, before=None):
+        done = subprocess.run([BINARY, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=stdout,
+                              stderr=subprocess.PIPE, text=True, env=self.environment, cwd=self.folder,
+                              timeout=PATIENCE, preexec_fn=before)
+        return Finished(done.returncode, "", done.stderr)
+
+    def test_what_cannot_be_written_is_a_failure(self):
+        for command in (["id"], ["--json", "id"], ["config", "show"], ["limits"], ["--help"], ["--version"],
+                        ["up", "--help"], ["up", "--listen", "127.0.0.1:0"],
+                        ["recv", "--listen", "127.0.0.1:0"]):
+            with self.subTest(command=command), open("/dev/full", "w") as full:
+                self.check_one_line(self.run_into(full, *command), 1, "cannot write to stdout: No space left")
+
+    def test_a_closed_stdout_leads_into_no_other_file(self):
+        data = self.folder / "data"
+        self.assertEqual(self.run_into(None, "id", "--data", data, before=lambda: os.close(1)).code, 0)
+        self.assertRegex((data / "lock").read_text(), r"^\d+\n$")
 
 
 class Identity(CliTest):
@@ -163,6 +184,14 @@ class Configuration(CliTest):
     def test_a_missing_file_is_bad_configuration(self):
         self.check_one_line(self.run_text("id", "--config", self.folder / "none.toml"), 2, "none.toml")
         self.check_one_line(self.run_text("id", "--config", self.folder), 2, "cannot read")
+
+    def test_what_is_no_file_of_settings_is_not_read_for_ever(self):
+        os.mkfifo(self.folder / "pipe")
+        self.check_one_line(self.run_text("id", "--config", self.folder / "pipe"), 2, "no regular file")
+        self.check_one_line(self.run_text("id", "--config", "/dev/zero"), 2, "too large|no regular file")
+        self.file.write_text("# comment\n" * 200_000)
+        self.check_one_line(self.run_text("id", "--config", self.file), 2, "too large")
+        self.assertEqual(self.run_text("id", "--config", "/dev/null").code, 0)
 
     def test_a_bad_environment_names_the_variable(self):
         self.environment["QUICMESH_LOG"] = "loud"
