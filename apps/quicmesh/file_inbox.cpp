@@ -26,10 +26,10 @@ Failure failure_of(const FileTrouble& trouble) {
   Failure failure{.code = "file." + std::string(name_of(trouble.status)), .message = trouble.text};
   switch (trouble.status) {
     case FileStatus::no_space:
-      failure.hint = "make room, or choose another folder with --out; what has arrived is kept";
+      failure.hint = "make room, or choose another folder with --out";
       break;
     case FileStatus::cannot_write:
-      failure.hint = "choose a folder that you may write with --out";
+      failure.hint = "choose a folder with --out that you may write, and nobody else does";
       break;
     case FileStatus::hash_mismatch:
       failure.hint = "the sender's file changed meanwhile, or its disk is bad: let it send again";
@@ -116,14 +116,17 @@ void FileInbox::on_ended(Ending ending) {
   ended_.cancel();
 }
 
-FileInbox::Ending FileInbox::tell(const FileOffer& offer, NodeId peer, Failure failure) {
+FileInbox::Ending FileInbox::tell(const FileOffer& offer, const Transfer& transfer, Failure failure,
+                                  bool ours) {
+  const NodeId peer = transfer.peer;
+  if (transfer.replaced) failure.message = "the sender sent it anew";
   failure.message = fmt::format("receiving \"{}\" from {}: {}", printable(offer.name),
                                 peer.prefix(), failure.message);
   auto event = to_json(failure);
   event["peer"] = peer.to_hex();
   event["name"] = valid_utf8(offer.name);
   emit_(event);
-  return {.exit_code = failure.exit_code};
+  return {.exit_code = failure.exit_code, .counts = ours || !options_.senders.empty()};
 }
 
 asio::awaitable<void> FileInbox::conclude(Stream& stream, Bytes message) {
@@ -193,8 +196,8 @@ void FileInbox::replace_older(NodeId peer, const Blake3Digest& hash) {
   }
 }
 
-asio::awaitable<FileResult<PartFile>> FileInbox::open_part(const FileOffer& offer) {
-  auto open = [this, &offer] { return PartFile::open(options_.folder, offer); };
+asio::awaitable<FileResult<PartFile>> FileInbox::open_part(const FileOffer& offer, NodeId peer) {
+  auto open = [this, &offer, peer] { return PartFile::open(options_.folder, offer, peer); };
   for (int tries = 1;; ++tries) {
     auto opening = blocking(host_.pool(), open);
     auto part = co_await std::move(opening);
@@ -202,7 +205,7 @@ asio::awaitable<FileResult<PartFile>> FileInbox::open_part(const FileOffer& offe
     // A transfer that was just replaced still has the lock for a moment.
     if (!busy || tries >= take_over_tries) co_return part;
     const bool ours = std::ranges::any_of(transfers_, [&](const Transfer& transfer) {
-      return transfer.replaced && transfer.hash == offer.hash;
+      return transfer.replaced && transfer.peer == peer && transfer.hash == offer.hash;
     });
     if (!ours && tries > 5) co_return part;
     auto resting = pause_for(take_over_pause);
@@ -231,7 +234,7 @@ asio::awaitable<FileInbox::Ending> FileInbox::receive(Stream& stream, const File
          {"name", valid_utf8(offer.name)},
          {"bytes", offer.size},
          {"blake3", to_hex(offer.hash)}});
-  auto opening = open_part(offer);
+  auto opening = open_part(offer, place->peer);
   auto part = co_await std::move(opening);
   if (part) {
     auto hashing = hash_part(*part, place);
@@ -242,27 +245,38 @@ asio::awaitable<FileInbox::Ending> FileInbox::receive(Stream& stream, const File
     // The folder's path is the receiver's own business.
     auto refusing = refuse(stream, part.error());
     co_await std::move(refusing);
-    Ending ending = tell(offer, place->peer, failure_of(part.error()));
-    ending.counts = part.error().status != FileStatus::busy;
+    Ending ending = tell(offer, *place, failure_of(part.error()), part.error().ours);
+    if (part.error().status == FileStatus::busy) ending.counts = false;
     co_return ending;
   }
-  auto receiving = receive_rest(stream, offer, *part);
+  auto receiving = receive_rest(stream, offer, *part, place);
   const Ending ending = co_await std::move(receiving);
   if (ending.exit_code != exit_done) part->tidy_up();
   co_return ending;
 }
 
+/// Hashes what is on the disk, and gives it its name.
+asio::awaitable<FileResult<std::string>> FileInbox::complete(PartFile& part, TransferPlace place) {
+  part.hash_again();
+  auto hashing = hash_part(part, place);
+  const auto hashed = co_await std::move(hashing);
+  if (!hashed) co_return std::unexpected(hashed.error());
+  auto complete = [&part] { return part.complete(); };
+  auto completing = blocking(host_.pool(), complete);
+  co_return co_await std::move(completing);
+}
+
 asio::awaitable<FileInbox::Ending> FileInbox::receive_rest(Stream& stream, const FileOffer& offer,
-                                                           PartFile& part) {
-  const NodeId peer = stream.peer();
+                                                           PartFile& part, TransferPlace place) {
+  const NodeId peer = place->peer;
   const FileAnswer answer{.held = part.held(), .held_hash = part.digest()};
   auto answering = stream.write(encode(answer));
   (void)co_await std::move(answering);  // the next read tells
   auto reading = read_frame(stream);
-  auto limited = within(disk_limit, std::move(reading));
+  auto limited = within(disk_limit(part.held()), std::move(reading));
   const auto frame = co_await std::move(limited);
   const auto begin = decoded(frame, decode_begin);
-  if (!begin) co_return tell(offer, peer, make_failure("no data came", begin.error()));
+  if (!begin) co_return tell(offer, *place, make_failure("no data came", begin.error()));
   FileResult<void> stored;
   if (begin->start == 0) {
     stored = part.start_over();
@@ -280,7 +294,7 @@ asio::awaitable<FileInbox::Ending> FileInbox::receive_rest(Stream& stream, const
     auto outcome = co_await std::move(race);
     if (outcome.index() == 1)
       co_return tell(
-          offer, peer,
+          offer, *place,
           make_failure("the sender is silent", std::make_error_code(std::errc::timed_out)));
     auto& data = std::get<0>(outcome);
     if (!data) {
@@ -288,14 +302,13 @@ asio::awaitable<FileInbox::Ending> FileInbox::receive_rest(Stream& stream, const
                                               human_bytes(part.held()), human_bytes(offer.size)),
                                   data.error(), host_.node()->last_reason(peer));
       lost.hint = "what has arrived is kept: send it again and it goes on from there";
-      co_return tell(offer, peer, std::move(lost));
+      co_return tell(offer, *place, std::move(lost));
     }
     stored = *data;
   }
   FileResult<std::string> path = std::unexpected(FileTrouble{});
   if (stored) {
-    auto complete = [&part] { return part.complete(); };
-    auto completing = blocking(host_.pool(), complete);
+    auto completing = complete(part, place);
     path = co_await std::move(completing);
     if (!path) stored = std::unexpected(path.error());
   }
@@ -305,7 +318,7 @@ asio::awaitable<FileInbox::Ending> FileInbox::receive_rest(Stream& stream, const
   const double seconds = progress.seconds();
   auto concluding = conclude(stream, encode(verdict));
   co_await std::move(concluding);
-  if (!stored) co_return tell(offer, peer, failure_of(stored.error()));
+  if (!stored) co_return tell(offer, *place, failure_of(stored.error()), stored.error().ours);
   emit_({{"event", "done"},
          {"bytes", offer.size},
          {"seconds", seconds},

@@ -2,7 +2,7 @@
 //
 // Several arrive at once, each in a coroutine of its own. A peer that offers a file again that is
 // still arriving from it has lost its connection: the newer transfer takes over. The same file from
-// another peer is refused as busy.
+// another peer is another transfer: nobody touches what somebody else has sent.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,9 @@ namespace quicmesh::cli {
 
 struct InboxOptions {
   std::string folder;
-  bool once = false;            // end with the first file
+  /// End with the first file, or with a failure of this machine. That of a sender counts only if it
+  /// was named: anybody may send what is wrong.
+  bool once = false;
   std::vector<NodeId> senders;  // who may send; everybody if empty
 };
 
@@ -73,12 +75,14 @@ class FileInbox : public std::enable_shared_from_this<FileInbox> {
 
   static asio::awaitable<void> serve(std::shared_ptr<FileInbox> inbox, Stream stream);
   asio::awaitable<Ending> receive(Stream& stream, const FileOffer& offer, TransferPlace place);
-  asio::awaitable<Ending> receive_rest(Stream& stream, const FileOffer& offer, PartFile& part);
-  asio::awaitable<FileResult<PartFile>> open_part(const FileOffer& offer);
+  asio::awaitable<Ending> receive_rest(Stream& stream, const FileOffer& offer, PartFile& part,
+                                       TransferPlace place);
+  asio::awaitable<FileResult<PartFile>> open_part(const FileOffer& offer, NodeId peer);
+  asio::awaitable<FileResult<std::string>> complete(PartFile& part, TransferPlace place);
   asio::awaitable<FileResult<void>> hash_part(PartFile& part, TransferPlace place);
   asio::awaitable<void> refuse(Stream& stream, FileTrouble trouble);
   asio::awaitable<void> conclude(Stream& stream, Bytes message);
-  Ending tell(const FileOffer& offer, NodeId peer, Failure failure);
+  Ending tell(const FileOffer& offer, const Transfer& transfer, Failure failure, bool ours = false);
   /// Whether `peer` has as many transfers as it may, besides one of `hash` that it replaces.
   [[nodiscard]] bool is_full_for(NodeId peer, const Blake3Digest& hash) const;
   void replace_older(NodeId peer, const Blake3Digest& hash);

@@ -24,9 +24,13 @@ std::uint64_t bytes_read() {
 }
 
 /// Offers a file that the inbox holds already, and interrupts this process while it hashes that.
-asio::awaitable<int> interrupt_while_hashing(NodeHost& host, FileOffer offer) {
+asio::awaitable<int> interrupt_while_hashing(NodeHost& host, FileOffer offer, std::string folder) {
   auto starting = Node::start(co_await asio::this_coro::executor, loopback_config());
   const auto sender = co_await std::move(starting);
+  const std::string part =
+      folder + "/" + part_file_name("huge", to_hex(offer.hash), (*sender)->id().to_hex());
+  std::ofstream(part).close();
+  std::filesystem::resize_file(part, offer.size);
   auto address = NodeAddress::parse(host.node()->node_address());
   auto connecting = (*sender)->connect(std::move(*address), file_protocol);
   auto connection = co_await std::move(connecting);
@@ -51,7 +55,7 @@ asio::awaitable<int> receive_and_be_interrupted(NodeHost& host, FileOffer offer,
                       .request = {{"cmd", "recv"}, {"out", folder}},
                       .emit = [](const boost::json::object&) {}};
   auto receiving = recv_operation(std::move(operation));
-  auto interrupting = interrupt_while_hashing(host, std::move(offer));
+  auto interrupting = interrupt_while_hashing(host, std::move(offer), std::move(folder));
   using namespace asio::experimental::awaitable_operators;
   auto race = std::move(receiving) || std::move(interrupting);
   (void)co_await std::move(race);
@@ -62,7 +66,7 @@ TEST_F(FileInboxTest, one_interrupt_is_enough_while_it_hashes_what_it_holds) {
   // Without a block on the disk; hashing all of it would take an hour.
   constexpr std::uint64_t size = std::uint64_t{4} << 40;
   const FileOffer offer{.size = size, .hash = {}, .name = "huge"};
-  const std::string part = folder_ + "/" + part_file_name("huge", to_hex(offer.hash));
+  const std::string part = folder_ + "/.try";
   std::ofstream(part).close();
   std::error_code error;
   std::filesystem::resize_file(part, size, error);

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t extension_max = 20;
 constexpr std::size_t hash_digits = 16;
+constexpr std::size_t sender_digits = 24;  // 96 bits: nobody finds another key with the same ones
 
 /// Where the extension begins, with its dot; the end if there is none.
 std::size_t extension_at(std::string_view name) {
@@ -50,9 +51,11 @@ std::string safe_file_name(std::string_view offered) {
   return std::string(cut(name, file_name_max - extension.size())) + extension;
 }
 
-std::string part_file_name(std::string_view name, std::string_view hash_hex) {
+std::string part_file_name(std::string_view name, std::string_view hash_hex,
+                           std::string_view sender_hex) {
   std::string part = ".";
-  part.append(name).append(".").append(hash_hex.substr(0, hash_digits)).append(".part");
+  part.append(name).append(".").append(hash_hex.substr(0, hash_digits));
+  part.append(".").append(sender_hex.substr(0, sender_digits)).append(".part");
   return part;
 }
 

@@ -16,8 +16,9 @@ inline constexpr std::size_t file_name_max = 200;
 /// Too long a name is cut before its extension.
 [[nodiscard]] std::string safe_file_name(std::string_view offered);
 
-/// Where what is held of a file is kept: hidden, told apart by its content.
-[[nodiscard]] std::string part_file_name(std::string_view name, std::string_view hash_hex);
+/// Where what is held of a file is kept: hidden, told apart by its content and its sender.
+[[nodiscard]] std::string part_file_name(std::string_view name, std::string_view hash_hex,
+                                         std::string_view sender_hex);
 
 /// "photo (2).jpg" for the second further try.
 [[nodiscard]] std::string numbered_file_name(std::string_view name, std::uint32_t number);

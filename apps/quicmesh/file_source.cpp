@@ -37,6 +37,12 @@ Outcome<FileSource> FileSource::open(const std::string& path) {
                 .message = fmt::format("cannot send {}: it is no regular file", path),
                 .hint = "send files; pack a folder with tar first"});
   source.size_ = static_cast<std::uint64_t>(source.status_.st_size);
+  // Files of the kernel say that they are empty, and are not.
+  char first = 0;
+  if (source.size_ == 0 && ::pread(source.file_.get(), &first, 1, 0) > 0)
+    return std::unexpected(Failure{.code = "file.no_size",
+                                   .message = fmt::format("cannot send {}: it has no size", path),
+                                   .hint = "copy it first, and send the copy"});
   ::posix_fadvise(source.file_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   return source;
 }

@@ -1,13 +1,23 @@
 // See file_transfer.hpp.
 #include "file_transfer.hpp"
 
+#include <algorithm>
+
 namespace quicmesh::cli {
 namespace {
 
 constexpr auto show_every = std::chrono::milliseconds(100);
 constexpr Duration look_every = 1s;
+constexpr Duration least_disk_limit = 300s;
+constexpr std::uint64_t slow_disk_rate = 50'000'000;  // bytes a second
+constexpr std::uint64_t disk_seconds_max = 7 * 86'400;
 
 }  // namespace
+
+Duration disk_limit(std::uint64_t bytes) {
+  return least_disk_limit +
+         std::chrono::seconds(std::min(bytes / slow_disk_rate, disk_seconds_max));
+}
 
 Task<Bytes> read_frame(Stream& stream) {
   auto reading_header = stream.read_exactly(frame_header_size);

@@ -14,8 +14,8 @@ namespace quicmesh::cli {
 
 /// For a message that the other side only has to write.
 inline constexpr Duration message_limit = 20s;
-/// For a message before which the other side reads or syncs a whole file.
-inline constexpr Duration disk_limit = 300s;
+/// For a message before which the other side reads or syncs `bytes` of a file.
+[[nodiscard]] Duration disk_limit(std::uint64_t bytes);
 /// Without a byte for so long, a transfer is given up; what has arrived is kept.
 inline constexpr Duration stall_limit = 60s;
 

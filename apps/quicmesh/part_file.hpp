@@ -2,9 +2,14 @@
 // it is there and its BLAKE3 is right; then it takes its name by renameat2(RENAME_NOREPLACE), which
 // replaces nothing. So nothing half-written is ever seen under the final name.
 //
-// What is held of a file survives the process: the name of the part file tells its content, and the
-// hash of the held bytes is computed anew before anybody goes on from there; in stretches, since it
-// may take minutes. flock(2) keeps two transfers apart. All calls may block.
+// What is held of a file survives the process: the name of the part file tells its content and its
+// sender, so that nobody else goes on with it or destroys it. The hash of the held bytes is
+// computed anew before the sender goes on from there. flock(2) keeps two transfers apart.
+//
+// Others may write to the folder too. So the file that gets the name is hashed once more as a
+// whole, through the descriptor that it was written with, and must still be the one of the part
+// file's name, without a second one. Hashing goes in stretches, since it may take minutes. All
+// calls may block.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +18,7 @@
 #include "crypto/blake3.hpp"
 #include "file_wire.hpp"
 #include "io/file_descriptor.hpp"
+#include "quicmesh/node_id.hpp"
 
 namespace quicmesh::cli {
 
@@ -20,6 +26,7 @@ namespace quicmesh::cli {
 struct FileTrouble {
   FileStatus status = FileStatus::cannot_write;
   std::string text;
+  bool ours = false;  // a fault of this machine, which no sender can cause alone
 };
 
 template <class T>
@@ -34,12 +41,16 @@ class PartFile {
 
   PartFile() = default;
 
-  /// Opens or creates the part file of `offer` in `folder`, and locks it. `busy` if another
-  /// transfer has it; `no_space` if the rest would not fit.
-  static FileResult<PartFile> open(const std::string& folder, const FileOffer& offer);
-  /// Hashes up to `size` bytes more of what it holds. To be called until `hashed`, before anything
-  /// else is done with it.
+  /// Opens or creates the part file of `offer` by `sender` in `folder`, and locks it. `busy` if
+  /// another transfer has it; `no_space` if the rest would not fit; `cannot_write` for what is not
+  /// ours alone: no regular file, one of another user, or one with a second name.
+  static FileResult<PartFile> open(const std::string& folder, const FileOffer& offer,
+                                   NodeId sender);
+  /// Hashes up to `size` bytes more of what it holds. To be called until `hashed`, before the
+  /// digest is asked for, and before it is completed.
   FileResult<void> hash_held(std::uint64_t size);
+  /// Forgets the hash, to be computed from what is on the disk now.
+  void hash_again();
   [[nodiscard]] bool hashed() const { return hashed_ == held_; }
 
   [[nodiscard]] std::uint64_t held() const { return held_; }
@@ -47,16 +58,19 @@ class PartFile {
 
   /// Forgets what is held.
   FileResult<void> start_over();
-  /// Appends, hashing as it goes.
   FileResult<void> append(ByteView data);
-  /// All is there: checks the hash, makes the file durable and gives it its name; the path.
-  /// A wrong one is removed (`hash_mismatch`).
+  /// All is there and hashed: checks the hash, makes the file durable and gives it its name; the
+  /// path. A wrong one is removed (`hash_mismatch`).
   FileResult<std::string> complete();
   /// Removes the part file if it holds nothing.
   void tidy_up();
 
  private:
+  FileResult<void> open_part();
   FileResult<void> check_room() const;
+  /// Whether `name` is a name of the open file, and the only one.
+  [[nodiscard]] bool is_named(const std::string& name) const;
+  void remove() const;
 
   std::string folder_path_;
   std::string name_;  // the final one

@@ -1,4 +1,6 @@
 // `quicmesh send FILE NODE`: sends a file; one that was broken off goes on where it was.
+#include <filesystem>
+
 #include "file_source.hpp"
 #include "invocation.hpp"
 #include "node_command.hpp"
@@ -14,11 +16,18 @@ struct SendFlags {
   std::string rate;
 };
 
+/// What the kernel opens for `path`, named for a process with another working folder. Nothing is
+/// taken out: ".." behind a link leads elsewhere than the text says.
+std::string path_from_root(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute.string();
+}
+
 int run_send(const Settings& settings, Output& output, const SendFlags& flags) {
-  boost::json::object request{{"cmd", "send"},
-                              {"node", flags.node},
-                              {"file", absolute_path(flags.file)},
-                              {"name", flags.name}};
+  const std::string path = path_from_root(flags.file);
+  boost::json::object request{
+      {"cmd", "send"}, {"node", flags.node}, {"file", path}, {"name", flags.name}};
   if (const auto parsed = node_of(request, "node"); !parsed) {
     output.fail(parsed.error());
     return parsed.error().exit_code;
@@ -31,7 +40,7 @@ int run_send(const Settings& settings, Output& output, const SendFlags& flags) {
   }
   request["rate"] = rate;
   // Said before a node is started for nothing.
-  if (const auto source = FileSource::open(absolute_path(flags.file)); !source) {
+  if (const auto source = FileSource::open(path); !source) {
     output.fail(source.error());
     return source.error().exit_code;
   }

@@ -21,7 +21,6 @@ namespace {
 using namespace asio::experimental::awaitable_operators;
 
 constexpr std::size_t piece_size = 256 * 1024;
-constexpr std::size_t smallest_piece = 4096;
 constexpr int pieces_per_second = 50;
 constexpr Duration connect_limit = 30s;
 /// For the verdict of a receiver that takes no more data.
@@ -49,7 +48,7 @@ Failure refusal(const Sending& sending, FileStatus status, const std::string& te
       break;
     case FileStatus::no_space:
     case FileStatus::cannot_write:
-      failure.hint = "the receiver's disk or folder is the reason; what has arrived is kept there";
+      failure.hint = "the receiver's disk or folder is the reason";
       break;
     default:
       failure.hint = "send it again";
@@ -71,17 +70,32 @@ Failure broken(const Sending& sending, std::error_code error) {
   return failure;
 }
 
+Failure too_early(const Sending& sending) {
+  return {.code = "file.bad_message",
+          .message = fmt::format("{} says that it has \"{}\", which was not sent whole",
+                                 sending.peer.id.prefix(), sending.offer.name),
+          .hint = "its program does not keep to the protocol"};
+}
+
+/// Both directions of a transfer.
+struct Dialogue {
+  Outcome<void> sent;
+  bool all_written = false;  // nothing is missing but what waits in the stream
+  std::optional<Result<FileVerdict>> verdict;
+};
+
 asio::awaitable<Outcome<void>> send_data(Sending& sending, Stream& stream, std::uint64_t start,
-                                         Progress& progress) {
+                                         Progress& progress, Dialogue& dialogue) {
   const std::size_t piece =
       sending.rate == 0 ? piece_size
-                        : std::clamp(static_cast<std::size_t>(sending.rate / pieces_per_second),
-                                     smallest_piece, piece_size);
+                        : std::clamp<std::size_t>(sending.rate / pieces_per_second, 1, piece_size);
+  dialogue.all_written = start >= sending.offer.size;
   for (std::uint64_t at = start; at < sending.offer.size;) {
     const auto size =
         static_cast<std::size_t>(std::min<std::uint64_t>(piece, sending.offer.size - at));
     auto data = sending.source.read(at, size);
     if (!data) co_return std::unexpected(data.error());
+    dialogue.all_written = at + size == sending.offer.size;
     auto writing = stream.write(std::move(*data));
     if (const auto written = co_await std::move(writing); !written)
       co_return std::unexpected(broken(sending, written.error()));
@@ -97,23 +111,19 @@ asio::awaitable<Outcome<void>> send_data(Sending& sending, Stream& stream, std::
   co_return Outcome<void>();
 }
 
-/// Both directions of a transfer.
-struct Dialogue {
-  Outcome<void> sent;
-  std::optional<Result<FileVerdict>> verdict;
-};
-
 /// Sends the data, and lets the receiver have its last word.
 asio::awaitable<void> speak(Sending& sending, Stream& stream, std::uint64_t start,
                             Progress& progress, Dialogue& dialogue) {
-  auto sending_data = send_data(sending, stream, start, progress);
-  dialogue.sent = co_await std::move(sending_data);
+  auto sending_data = send_data(sending, stream, start, progress, dialogue);
+  auto sent = co_await std::move(sending_data);
+  if (dialogue.verdict && *dialogue.verdict) co_return;  // it ended the sending
+  dialogue.sent = std::move(sent);
   if (dialogue.sent) {
     auto finishing = stream.finish();
     (void)co_await std::move(finishing);  // the verdict tells
   }
   // A receiver that gave up says why before it stops reading.
-  auto patience = pause_for(dialogue.sent ? disk_limit : last_word_limit);
+  auto patience = pause_for(dialogue.sent ? disk_limit(sending.offer.size) : last_word_limit);
   co_await std::move(patience);
 }
 
@@ -121,6 +131,17 @@ asio::awaitable<void> listen(Stream& stream, Dialogue& dialogue) {
   auto reading = read_frame(stream);
   const auto frame = co_await std::move(reading);
   dialogue.verdict = decoded(frame, decode_verdict);
+}
+
+/// Whether a receiver that says that it has all can have it: it cannot have what was not sent, nor
+/// what it never acknowledges.
+asio::awaitable<bool> has_all(Stream& stream, const Dialogue& dialogue) {
+  if (!dialogue.all_written) co_return false;
+  auto flushing = stream.flushed();
+  auto limited = within(message_limit, std::move(flushing));
+  const auto flushed = co_await std::move(limited);
+  // One that ends right after its last word acknowledges nothing more.
+  co_return flushed || flushed.error() != std::make_error_code(std::errc::timed_out);
 }
 
 /// Sends the data, and listens for a verdict meanwhile and afterwards.
@@ -133,8 +154,13 @@ asio::awaitable<Outcome<FileVerdict>> transfer(Sending& sending, Stream& stream,
   (void)co_await std::move(race);
   const auto& verdict = dialogue.verdict;
   const bool said = verdict && *verdict;
-  // A receiver cannot have taken what could not be sent.
-  if (said && (dialogue.sent || (*verdict)->status != FileStatus::good)) co_return **verdict;
+  if (said && (*verdict)->status != FileStatus::good) co_return **verdict;
+  if (said && dialogue.sent) {
+    auto arriving = has_all(stream, dialogue);
+    const bool arrived = co_await std::move(arriving);
+    if (arrived) co_return **verdict;
+    co_return std::unexpected(too_early(sending));
+  }
   if (!dialogue.sent) co_return std::unexpected(dialogue.sent.error());
   const auto silence = std::make_error_code(std::errc::timed_out);
   co_return std::unexpected(broken(sending, verdict ? verdict->error() : silence));
@@ -160,7 +186,7 @@ asio::awaitable<Outcome<std::uint64_t>> agree_on_start(Sending& sending, Stream&
   if (const auto written = co_await std::move(offering); !written)
     co_return std::unexpected(broken(sending, written.error()));
   auto reading = read_frame(stream);
-  auto limited = within(disk_limit, std::move(reading));
+  auto limited = within(disk_limit(sending.offer.size), std::move(reading));
   const auto frame = co_await std::move(limited);
   const auto answer = decoded(frame, decode_answer);
   if (!answer) co_return std::unexpected(broken(sending, answer.error()));

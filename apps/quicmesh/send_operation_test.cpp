@@ -36,12 +36,27 @@ asio::awaitable<void> refuse_in_two_pieces(Stream stream) {
   (void)co_await std::move(flushing);
 }
 
+/// Says that it has the file, of which it has read nothing.
+asio::awaitable<void> accept_at_once(Stream stream) {
+  auto reading_offer = read_frame(stream);
+  (void)co_await std::move(reading_offer);
+  auto answering = stream.write(encode(FileAnswer()));
+  (void)co_await std::move(answering);
+  auto reading_begin = read_frame(stream);
+  (void)co_await std::move(reading_begin);
+  auto judging = stream.write(encode(FileVerdict()));
+  (void)co_await std::move(judging);
+  auto waiting = pause_for(1h);
+  co_await std::move(waiting);
+}
+
 /// Sends `path` to such a receiver; the last event is `last`.
-asio::awaitable<int> send_to_refuser(NodeHost& host, std::string path, boost::json::object& last) {
+asio::awaitable<int> send_to(asio::awaitable<void> (*receive)(Stream stream), NodeHost& host,
+                             std::string path, boost::json::object& last) {
   const auto executor = co_await asio::this_coro::executor;
   auto starting = Node::start(executor, loopback_config());
   const auto receiver = co_await std::move(starting);
-  EXPECT_TRUE((*receiver)->handle(file_protocol, refuse_in_two_pieces));
+  EXPECT_TRUE((*receiver)->handle(file_protocol, receive));
   Operation operation{
       .host = host,
       .request = {{"cmd", "send"}, {"file", path}, {"node", (*receiver)->node_address()}},
@@ -59,10 +74,22 @@ TEST_F(SendOperation, a_refusal_that_began_before_the_last_write_is_told_with_it
   const std::string path = folder_ + "/film";
   std::ofstream(path, std::ios::binary) << std::string(file_bytes, 'x');
   boost::json::object last;
-  EXPECT_EQ(run([&](NodeHost& host, EventSink) { return send_to_refuser(host, path, last); }),
+  EXPECT_EQ(run([&](NodeHost& host, EventSink) {
+              return send_to(refuse_in_two_pieces, host, path, last);
+            }),
             exit_failed);
   EXPECT_EQ(text_of(last, "code"), "file.no_space");
   EXPECT_NE(text_of(last, "message").find("no room"), std::string::npos) << to_text(last);
+}
+
+TEST_F(SendOperation, a_receiver_that_has_it_all_before_it_was_sent_is_not_believed) {
+  const std::string path = folder_ + "/film";
+  std::ofstream(path, std::ios::binary) << std::string(file_bytes, 'x');
+  boost::json::object last;
+  EXPECT_EQ(
+      run([&](NodeHost& host, EventSink) { return send_to(accept_at_once, host, path, last); }),
+      exit_failed);
+  EXPECT_EQ(text_of(last, "code"), "file.bad_message") << to_text(last);
 }
 
 }  // namespace
