@@ -423,8 +423,12 @@ class Failures(FileTest):
     def test_one_sender_does_not_fill_the_inbox(self):
         bound = {limit["name"]: limit["value"] for limit in self.run_json("limits").events}["file.transfers_per_peer"]
         inbox = self.start_inbox()
-        slow = [self.start_slow_send(self.make_file(f"slow-{seed}", 40_000_000, seed), inbox, rate="512K", data="one")
-                for seed in range(bound)]
+        slow = []
+        for seed in range(bound):
+            path = self.make_file(f"slow-{seed}", 40_000_000, seed)
+            slow.append(self.start_slow_send(path, inbox, rate="512K", data="one"))
+            # What came may be of the ones before.
+            self.wait_until(lambda: len(part_files(inbox.out)) == len(slow), "it does not arrive")
         path = self.make_file("file", 1000)
         self.check_one_line(self.send(path, inbox, data="one"), 1, "too many files of this node", "try again")
         self.assertEqual(self.send(path, inbox, data="other").code, 0)
