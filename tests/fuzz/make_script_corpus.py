@@ -20,8 +20,11 @@ def string(content):
 
 
 CONTROL = header(1, "quicmesh/control/1")
-HINT = bytes([1, 8]) + bytes(range(8))
-RETIRE = bytes([2, 0])
+HINT = bytes([1, 0, 8]) + bytes(range(8))
+RETIRE = bytes([2, 0, 0])
+# A host and a server-reflexive address, and two bytes of a profile.
+CANDIDATES = (bytes([3, 0, 31, 2, 1, 4, 192, 168, 1, 2, 17, 81, 2, 6]) + bytes([0x2A]) + bytes(15)
+              + bytes([17, 81, 9, 9]))
 
 FRAMES = {
     "probe_frame": {
@@ -46,10 +49,13 @@ FRAMES = {
         "hint": HINT,
         "retire": RETIRE,
         "several": HINT + RETIRE + HINT,
-        "unknown": bytes([9, 3, 1, 2, 3]) + RETIRE,
-        "hint_of_seven_bytes": bytes([1, 7]) + bytes(7),
-        "retire_with_body": bytes([2, 1, 0]),
-        "body_too_long": bytes([9, 64]),
+        "unknown": bytes([9, 0, 3, 1, 2, 3]) + RETIRE,
+        "hint_of_seven_bytes": bytes([1, 0, 7]) + bytes(7),
+        "retire_with_body": bytes([2, 0, 1, 0]),
+        "body_too_long": bytes([9, 4, 177]),
+        "candidates": CANDIDATES + RETIRE,
+        "candidate_of_unknown_kind": bytes([3, 0, 9, 1, 77, 4, 1, 2, 3, 4, 0, 80]),
+        "too_many_candidates": bytes([3, 0, 1, 17]),
         "cut": HINT[:5],
     },
 }
@@ -165,9 +171,10 @@ def control(*messages):
 
 HOSTILE = {
     "control_hint": control(HINT, RETIRE),
-    "control_malformed": control(bytes([1, 7]) + bytes(7)),
+    "control_malformed": control(bytes([1, 0, 7]) + bytes(7)),
+    "control_candidates": control(CANDIDATES, RETIRE),
     "control_twice": control(HINT) + control(RETIRE),
-    "control_ended": hostile_stream(CONTROL + HINT[:4], end=True) + bytes([LET, 50]),
+    "control_ended": hostile_stream(CONTROL + HINT[:5], end=True) + bytes([LET, 50]),
     "control_both_ways": hostile_stream(CONTROL + RETIRE, bidirectional=1) + bytes([LET, 50]),
     "retire_and_go_on": control(RETIRE) + hostile_stream(header(1, "fuzz/hostile") + b"x", 1)
                         + bytes([LET, 50]),
