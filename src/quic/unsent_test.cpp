@@ -72,6 +72,19 @@ TEST_F(Unsent, streams_over_the_bound_become_writable_by_their_own_progress) {
   EXPECT_GE(fill(pair, streams.back()), QuicConfig().stream_unsent_max);
 }
 
+TEST_F(Unsent, what_reset_streams_held_is_free_again) {
+  TestPair pair;
+  connect(pair);
+  QuicEndpoint& from = *pair.dialler.endpoint;
+  for (int i = 0; i < 90; ++i) {
+    const StreamId stream = from.open_stream(*pair.dialler.connection, false).value();
+    (void)fill(pair, stream);
+    ASSERT_TRUE(from.reset_stream(*pair.dialler.connection, stream, CloseCode::cancelled));
+  }
+  pair.run(1s);
+  EXPECT_GE(fill(pair, open(pair, 1).front()), QuicConfig().stream_unsent_max);
+}
+
 TEST_F(Unsent, connections_share_the_bound_of_their_endpoint) {
   QuicConfig config;
   config.endpoint_unsent_max = 2 * config.stream_unsent_max;
