@@ -49,6 +49,12 @@ struct TraceText {
   std::string operator()(const PeerDatagram& e) {
     return "datagram " + text(e.flow) + " " + std::to_string(e.data.size());
   }
+  std::string operator()(const RelayUp& e) {
+    return "relay_up " + e.relay.prefix() + " " + e.observed.to_string();
+  }
+  std::string operator()(const RelayDown& e) {
+    return "relay_down " + e.relay.prefix() + " " + e.reason.message();
+  }
   std::string operator()(const NodeClosed& e) { return "closed " + std::to_string(e.bytes_lost); }
 };
 
@@ -81,6 +87,30 @@ MeshNode::MeshNode(Simulation& simulation, HostId host, const QuicConfig& config
         for (const auto& listener : listeners_)
           listener(now, event);
       });
+}
+
+void MeshNode::announce() {
+  std::vector<LocalEndpoint> endpoints;
+  for (const InterfaceId interface : simulation_.network().interfaces_of(host_)) {
+    const IpAddress ip = simulation_.network().address_of(interface);
+    endpoints.push_back({socket_, ip, {ip, port}});
+  }
+  command([&](NodeCore& core, Instant now) {
+    core.set_address_rules(AddressRules::laboratory);
+    core.set_endpoints(now, std::move(endpoints));
+  });
+}
+
+void MeshNode::serve_as_relay(const RelayLimits& limits) {
+  command([&](NodeCore& core, Instant) { core.serve_as_relay(limits); });
+}
+
+void MeshNode::use_relay(const MeshNode& relay) {
+  const InterfaceId interface = simulation_.network().interfaces_of(relay.host())[0];
+  const RelayHint hint{relay.id(), {relay.address(interface)}};
+  const auto added =
+      command([&](NodeCore& core, Instant now) { return core.add_relay(now, hint); });
+  QM_ASSERT(added.has_value());
 }
 
 void MeshNode::listen(std::function<void(Instant, const NodeEvent&)> listener) {

@@ -26,6 +26,13 @@ class MeshNode {
   /// Called for each event of the node, in order of registration; may give commands.
   void listen(std::function<void(Instant, const NodeEvent&)> listener);
 
+  /// Tells the core of this host's interfaces, so that peers hear where it may be reached.
+  void announce();
+  /// Becomes a relay for others.
+  void serve_as_relay(const RelayLimits& limits = {});
+  /// Uses `relay`, at the address of its first interface.
+  void use_relay(const MeshNode& relay);
+
   /// `mutate(NodeCore&, Instant)`; see CoreHandle::command.
   template <class Mutate>
   auto command(Mutate&& mutate) {

@@ -38,6 +38,8 @@ struct TwoPaths {
     set(fast, link_of(3ms, 300));
     dialler.emplace(simulation, hosts[0]);
     acceptor.emplace(simulation, hosts[1]);
+    for (auto* node : {&dialler, &acceptor})
+      (*node)->command([](NodeCore& core, Instant) { core.connectivity().choose_paths(false); });
   }
 
   [[nodiscard]] NetworkPath slow_path() const {

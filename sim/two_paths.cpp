@@ -50,6 +50,9 @@ ScenarioResult<std::unique_ptr<TwoPathWorld>> TwoPathWorld::make(const Scenario&
   world->dialler_moves_ = *mover;
   world->dialler.emplace(simulation, *dialler);
   world->acceptor.emplace(simulation, *acceptor);
+  for (auto* node : {&world->dialler, &world->acceptor}) {
+    (*node)->command([](NodeCore& core, Instant) { core.connectivity().choose_paths(false); });
+  }
   world->dialler->listen([w = world.get()](Instant now, const NodeEvent& event) {
     if (std::holds_alternative<PeerPathChanged>(event)) w->switched_at = now;
   });

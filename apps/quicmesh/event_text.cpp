@@ -50,8 +50,9 @@ std::string ready_text(const Object& event) {
 }
 
 std::string path_changed_text(const Object& event) {
-  return fmt::format("{}  path changed: {} -> {}, {:.1f} ms", short_id(event, "peer"),
-                     member(event, "from"), member(event, "to"), ms_of(event, "rtt_us"));
+  return fmt::format("{}  path changed: {} {} -> {} {}, {:.1f} ms", short_id(event, "peer"),
+                     member(event, "from_path"), member(event, "from"), member(event, "path"),
+                     member(event, "to"), ms_of(event, "rtt_us"));
 }
 
 std::string peer_down_text(const Object& event) {
@@ -158,6 +159,16 @@ constexpr std::array forms{
          [](const Object& event) {
            return fmt::format("{}  resumed after {:.0f} ms", short_id(event, "peer"),
                               number_of(event, "stall_ms"));
+         }},
+    Form{"relay_up",
+         [](const Object& event) {
+           return fmt::format("relay {}  up, sees this node at {}", short_id(event, "relay"),
+                              member(event, "observed"));
+         }},
+    Form{"relay_down",
+         [](const Object& event) {
+           return fmt::format("relay {}  down: {}", short_id(event, "relay"),
+                              member(event, "reason"));
          }},
     Form{"path_refused",
          [](const Object& event) {

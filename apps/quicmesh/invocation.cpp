@@ -21,6 +21,12 @@ void add_node_settings(CLI::App& command, Invocation& invocation) {
   add_setting(command, invocation, "--keep-alive", "keep_alive");
   add_setting(command, invocation, "--handshake-timeout", "handshake_timeout");
   add_setting(command, invocation, "--max-connections", "max_connections");
+  add_setting(command, invocation, "--relay-via", "relay_via");
+  command.add_flag_callback(
+      "--relay", [&invocation] { invocation.flags["relay"] = {"true"}; }, "forward for others");
+  command.add_flag_callback(
+      "--relay-only", [&invocation] { invocation.flags["path"] = {"relay"}; },
+      "reach others over relays alone");
   command.add_flag_callback(
       "--no-mdns", [&invocation] { invocation.flags["mdns"] = {"false"}; },
       "do not look for nodes of the local network");

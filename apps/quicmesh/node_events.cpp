@@ -20,8 +20,9 @@ struct ToJson {
   Objects operator()(const event::PeerUp& up) const {
     return {object{{"event", "peer_up"},
                    {"peer", up.peer.to_hex()},
-                   {"path", direct_path},
+                   {"path", path_name(up.relay)},
                    {"remote", up.remote.to_string()},
+                   {"relay", relay_value(up.relay)},
                    {"dialled_by_us", up.dialled_by_us}}};
   }
 
@@ -53,6 +54,9 @@ struct ToJson {
                            {"peer", changed.peer.to_hex()},
                            {"from", changed.from.to_string()},
                            {"to", changed.to.to_string()},
+                           {"from_path", path_name(changed.from_relay)},
+                           {"path", path_name(changed.to_relay)},
+                           {"relay", relay_value(changed.to_relay)},
                            {"rtt_us", microseconds(changed.rtt)}}};
     if (changed.stall > Duration{})
       objects.push_back(
@@ -68,6 +72,19 @@ struct ToJson {
                    {"remote", refused.remote.to_string()}}};
   }
 
+  Objects operator()(const event::RelayUp& up) const {
+    return {object{{"event", "relay_up"},
+                   {"relay", up.relay.to_hex()},
+                   {"observed", up.observed.to_string()}}};
+  }
+
+  Objects operator()(const event::RelayDown& down) const {
+    return {object{{"event", "relay_down"},
+                   {"relay", down.relay.to_hex()},
+                   {"reason", down.error.message()},
+                   {"code", code_name(down.error)}}};
+  }
+
   Objects operator()(const event::HandlerFailed& failed) const {
     auto told = to_json(make_failure(fmt::format("the protocol {} failed", failed.protocol),
                                      failed.error, failed.reason));
@@ -77,6 +94,15 @@ struct ToJson {
 };
 
 }  // namespace
+
+const char* path_name(const std::optional<NodeId>& relay) {
+  return relay ? "relayed" : "direct";
+}
+
+boost::json::value relay_value(const std::optional<NodeId>& relay) {
+  if (!relay) return nullptr;
+  return boost::json::string(relay->to_hex());
+}
 
 Objects to_json(const Event& event) {
   return std::visit(ToJson(), event);

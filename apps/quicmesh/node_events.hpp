@@ -1,6 +1,7 @@
 // The events of a node as JSON, as `quicmesh up` prints them.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <boost/json/object.hpp>
@@ -12,7 +13,9 @@ namespace quicmesh::cli {
 /// One object, or two for a path change after a silence (`path_changed`, `path_resumed`).
 [[nodiscard]] std::vector<boost::json::object> to_json(const Event& event);
 
-/// The path over which a peer is reached; relays are not part of this version.
-inline constexpr const char* direct_path = "direct";
+/// `direct` or `relayed`, for a path over `relay` or over none.
+[[nodiscard]] const char* path_name(const std::optional<NodeId>& relay);
+/// The relay's NodeId in hex, or null.
+[[nodiscard]] boost::json::value relay_value(const std::optional<NodeId>& relay);
 
 }  // namespace quicmesh::cli

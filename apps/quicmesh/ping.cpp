@@ -114,14 +114,14 @@ class QuotaPlace {
   bool taken_;
 };
 
-asio::awaitable<std::string> current_remote(NodeHost& host, NodeId peer) {
+asio::awaitable<PathStatus> current_path(NodeHost& host, NodeId peer) {
   auto asking = host.node()->paths(peer);
   const auto paths = co_await std::move(asking);
-  if (!paths) co_return std::string();
+  if (!paths) co_return PathStatus();
   for (const PathStatus& path : *paths) {
-    if (path.current) co_return path.remote.to_string();
+    if (path.current) co_return path;
   }
-  co_return std::string();
+  co_return PathStatus();
 }
 
 /// Exchanges the pings of the request; the failure that ended them, if any.
@@ -129,7 +129,7 @@ asio::awaitable<Outcome<void>> exchange_all(Operation& operation, const PingRequ
                                             Stream& stream, PingTally& tally,
                                             Clock::time_point start) {
   const NodeId peer = request.peer.id;
-  for (std::int64_t seq = 0; seq < request.count; ++seq) {
+  for (std::int64_t seq = 0; request.until_direct || seq < request.count; ++seq) {
     const auto sent_at = Clock::now();
     ++tally.sent;
     auto exchanging = exchange(stream, ping_message(seq));
@@ -138,18 +138,18 @@ asio::awaitable<Outcome<void>> exchange_all(Operation& operation, const PingRequ
     const double rtt_us = seconds_since(sent_at) * 1e6;
     if (answered) {
       ++tally.received;
-      tally.path = direct_path;
       if (!tally.first_byte_ms) tally.first_byte_ms = seconds_since(start) * 1e3;
-      if (!tally.direct_ms) tally.direct_ms = seconds_since(start) * 1e3;
-      auto asking = current_remote(operation.host, peer);
-      const std::string remote = co_await std::move(asking);
+      auto asking = current_path(operation.host, peer);
+      const PathStatus path = co_await std::move(asking);
+      tally.path = path_name(path.relay);
+      if (!path.relay && !tally.direct_ms) tally.direct_ms = seconds_since(start) * 1e3;
       operation.emit({{"event", "pong"},
                       {"seq", seq},
                       {"rtt_us", static_cast<std::int64_t>(rtt_us)},
                       {"path", tally.path},
-                      {"remote", remote},
-                      {"relay", nullptr}});
-      if (request.until_direct) co_return Outcome<void>();
+                      {"remote", path.remote.to_string()},
+                      {"relay", relay_value(path.relay)}});
+      if (request.until_direct && !path.relay) co_return Outcome<void>();
     } else if (answered.error() == std::make_error_code(std::errc::timed_out)) {
       operation.emit({{"event", "lost"}, {"seq", seq}});
     } else {
@@ -157,7 +157,12 @@ asio::awaitable<Outcome<void>> exchange_all(Operation& operation, const PingRequ
                                              answered.error(),
                                              operation.host.node()->last_reason(peer)));
     }
-    if (seq + 1 == request.count) break;
+    if (!request.until_direct && seq + 1 == request.count) break;
+    if (request.until_direct && Clock::now() - start >= request.timeout) {
+      co_return std::unexpected(
+          make_failure(fmt::format("no direct path to {}", request.peer.id.prefix()),
+                       std::make_error_code(std::errc::timed_out), ""));
+    }
     auto resting = pause_for(request.interval);
     co_await std::move(resting);
   }

@@ -26,7 +26,11 @@ constexpr std::array specs{
     SettingSpec{"bootstrap", Kind::nodes, "", "nodes to stay connected to"},
     SettingSpec{"mdns", Kind::flag, "true", "find nodes of the local network"},
     SettingSpec{"private", Kind::flag, "false", "announce and publish nothing about this node"},
-    SettingSpec{"path", Kind::choice, "any", "which paths to use", "any direct"},
+    SettingSpec{"path", Kind::choice, "any", "which paths to use", "any direct relay"},
+    SettingSpec{"relay", Kind::flag, "false", "forward for others"},
+    SettingSpec{"relay_via", Kind::nodes, "", "relays to be reached over"},
+    SettingSpec{"allow_bogon", Kind::flag, "false",
+                "documentation and CGN addresses count as public; for laboratories"},
     SettingSpec{"congestion", Kind::choice, "bbr", "congestion control", "bbr cubic"},
     SettingSpec{"idle_timeout", Kind::seconds, "30", "a silent peer is given up after this"},
     SettingSpec{"keep_alive", Kind::seconds, "12", "something is sent at least this often"},
@@ -83,7 +87,9 @@ std::string complaint(const SettingSpec& spec, const std::string& text) {
     case Kind::folder:
       return text.empty() ? "must not be empty" : "";
     case Kind::flag:
-      return text == "true" || text == "false" ? "" : "must be true or false";
+      return text == "true" || text == "false" || text == "1" || text == "0"
+                 ? ""
+                 : "must be true or false";
     case Kind::seconds:
       return std::isnan(parse_number(text, 0.001, 86'400))
                  ? "must be a number of seconds up to 86400"
@@ -249,6 +255,11 @@ Config Settings::node_config() const {
   config.keep_alive = seconds("keep_alive");
   config.handshake_timeout = seconds("handshake_timeout");
   config.max_connections = count("max_connections");
+  config.relays = nodes("relay_via");
+  config.serve_as_relay = flag("relay");
+  config.laboratory_addresses = flag("allow_bogon");
+  if (text("path") == "direct") config.reach = Reach::direct_only;
+  if (text("path") == "relay") config.reach = Reach::relay_only;
   return config;
 }
 

@@ -62,7 +62,9 @@ class Settings {
 
   [[nodiscard]] const SettingValue& value(std::string_view key) const;
   [[nodiscard]] std::string text(std::string_view key) const;
-  [[nodiscard]] bool flag(std::string_view key) const { return text(key) == "true"; }
+  [[nodiscard]] bool flag(std::string_view key) const {
+    return text(key) == "true" || text(key) == "1";
+  }
   [[nodiscard]] Duration seconds(std::string_view key) const;
   [[nodiscard]] std::size_t count(std::string_view key) const;
   [[nodiscard]] std::vector<SocketAddress> addresses(std::string_view key) const;

@@ -34,8 +34,9 @@ boost::json::object counters_of(const NodeStatus& status) {
 
 boost::json::object path_of(const PathStatus& path) {
   return {{"event", "path"},
-          {"path", direct_path},
+          {"path", path_name(path.relay)},
           {"remote", path.remote.to_string()},
+          {"relay", relay_value(path.relay)},
           {"local", path.local.to_string()},
           {"current", path.current},
           {"rtt_us", rtt_value(path.rtt)},
@@ -69,7 +70,8 @@ asio::awaitable<int> peers_operation(Operation operation) {
       if (!path.current) continue;
       operation.emit({{"event", "peer"},
                       {"peer", peer.to_hex()},
-                      {"path", direct_path},
+                      {"path", path_name(path.relay)},
+                      {"relay", relay_value(path.relay)},
                       {"remote", path.remote.to_string()},
                       {"rtt_us", rtt_value(path.rtt)},
                       {"paths", paths->size()}});

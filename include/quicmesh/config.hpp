@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "quicmesh/keypair.hpp"
+#include "quicmesh/node_address.hpp"
 #include "quicmesh/runtime.hpp"
 #include "quicmesh/socket_address.hpp"
 #include "quicmesh/time.hpp"
@@ -19,6 +20,12 @@ namespace quicmesh {
 enum class Congestion : std::uint8_t {
   bbr,   // keeps its rate under random loss
   cubic  // RFC 9438
+};
+
+enum class Reach : std::uint8_t {
+  any,
+  direct_only,  // never over a relay
+  relay_only    // hides this node's address from its peers
 };
 
 struct Config {
@@ -43,6 +50,16 @@ struct Config {
   Duration idle_timeout = 30s;
   Duration keep_alive = 12s;
   Duration handshake_timeout = 10s;
+
+  /// Relays to be reached over, and to reach others over: known by NodeId and address. The two best
+  /// are kept connected.
+  std::vector<NodeAddress> relays;
+  /// Forwards for others, within the limits of `quicmesh limits`. For nodes with a public address.
+  bool serve_as_relay = false;
+  /// Which paths connections that this node dials may use.
+  Reach reach = Reach::any;
+  /// Documentation and CGN ranges count as public addresses. For laboratories only.
+  bool laboratory_addresses = false;
 
   std::size_t max_connections = 20'000;
   /// Streams that a peer may have open to us at once.

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <variant>
@@ -19,8 +20,9 @@ namespace event {
 /// A connection to `peer` stands; both sides are proved.
 struct PeerUp {
   NodeId peer;
-  SocketAddress remote;
+  SocketAddress remote;  // the relay's if there is one
   bool dialled_by_us = false;
+  std::optional<NodeId> relay;
 };
 
 /// The connection to `peer` is gone. `reason` is the text of the side that ended it.
@@ -47,10 +49,24 @@ struct HandshakeRefused {
 /// The connection moved. `stall` is how long nothing was heard: zero for a planned move.
 struct PathChanged {
   NodeId peer;
-  SocketAddress from;
+  SocketAddress from;  // the relay's if there is one
   SocketAddress to;
   Duration rtt{};
   Duration stall{};
+  std::optional<NodeId> from_relay;
+  std::optional<NodeId> to_relay;
+};
+
+/// This node can be reached over `relay`, which sees it at `observed`.
+struct RelayUp {
+  NodeId relay;
+  SocketAddress observed;
+};
+
+/// The relay is lost, or was never reached; it is tried again.
+struct RelayDown {
+  NodeId relay;
+  std::error_code error;
 };
 
 /// A planned move did not come about; the connection stays where it was.
@@ -69,8 +85,8 @@ struct HandlerFailed {
 
 }  // namespace event
 
-using Event =
-    std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable, event::HandshakeRefused,
-                 event::PathChanged, event::PathRefused, event::HandlerFailed>;
+using Event = std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable,
+                           event::HandshakeRefused, event::PathChanged, event::PathRefused,
+                           event::HandlerFailed, event::RelayUp, event::RelayDown>;
 
 }  // namespace quicmesh

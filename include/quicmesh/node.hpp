@@ -31,7 +31,8 @@ class NodeHub;
 
 /// One known path to a peer.
 struct PathStatus {
-  SocketAddress remote;
+  SocketAddress remote;  // the relay's if there is one
+  std::optional<NodeId> relay;
   IpAddress local;  // unspecified where the kernel chooses
   bool current = false;
   std::optional<Duration> rtt;

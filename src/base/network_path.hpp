@@ -23,6 +23,14 @@ struct NetworkPath {
   auto operator<=>(const NetworkPath&) const = default;
 };
 
+/// A socket that does not exist: datagrams on it travel inside those of a relay session, which is
+/// named by the remote address (node/relayed_path.hpp).
+inline constexpr SocketId relayed_socket{0xffff};
+
+constexpr bool is_relayed(const NetworkPath& path) {
+  return path.socket == relayed_socket;
+}
+
 /// RFC 3168 code points.
 enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
 

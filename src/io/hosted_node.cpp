@@ -43,11 +43,34 @@ void HostedNode::receive(std::size_t socket, MutableByteView buffer) {
     const Instant now = EventLoop::now();
     const NetworkPath path{SocketId{static_cast<std::uint16_t>(socket)}, train->local,
                            train->remote};
+    if (forward(now, path, buffer.first(train->size), train->segment_size)) continue;
     for (std::size_t offset = 0; offset < train->size; offset += train->segment_size) {
       const std::size_t size = std::min(train->segment_size, train->size - offset);
       core_->handle_datagram(now, path, train->ecn, buffer.subspan(offset, size));
     }
   }
+}
+
+// Relayed trains go out of the buffer they came in, a call for each destination. A socket that is
+// full drops: the peers' own congestion control is the one that has to slow down.
+bool HostedNode::forward(Instant now, const NetworkPath& source, ByteView train,
+                         std::size_t segment_size) {
+  if (train.empty() || !is_relay_frame_type(train[0])) return false;
+  std::array<RelayRun, forward_runs> runs;
+  while (!train.empty()) {
+    const auto plan = core_->forward_train(now, source, train, segment_size, runs);
+    if (!plan) return false;
+    for (std::size_t i = 0; i < plan->runs; ++i) {
+      const RelayRun& run = runs[i];
+      const auto socket = static_cast<std::size_t>(run.destination.socket);
+      if (socket >= sockets_.size()) continue;
+      const Transmit transmit{run.destination, run.size, std::min(segment_size, run.size)};
+      std::size_t offset = 0;
+      (void)sockets_[socket].send(transmit, train.subspan(run.offset, run.size), offset);
+    }
+    train = train.subspan(plan->consumed);
+  }
+  return true;
 }
 
 void HostedNode::settle(MutableByteView buffer) {

@@ -53,6 +53,9 @@ class HostedNode {
   std::optional<std::size_t> watched_for_writing;
 
  private:
+  static constexpr std::size_t forward_runs = 64;  // destinations in one train of a relay
+
+  bool forward(Instant now, const NetworkPath& source, ByteView train, std::size_t segment_size);
   struct Held {  // a train, or the rest of one, that waits for its socket
     Transmit transmit;
     Bytes data;

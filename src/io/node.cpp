@@ -5,10 +5,12 @@
 #include <utility>
 
 #include "crypto/system_rng.hpp"
+#include "io/event_loop.hpp"
 #include "io/hosted_node.hpp"
 #include "io/key_file.hpp"
 #include "io/local_addresses.hpp"
 #include "io/node_hub.hpp"
+#include "io/resolve.hpp"
 #include "path/path_errc.hpp"
 #include "quicmesh/io_errc.hpp"
 
@@ -65,7 +67,60 @@ Result<std::vector<io::UdpSocket>> open_sockets(const Config& config) {
   return sockets;
 }
 
-Result<HubPointer> start_hub(const Executor& executor, Config& config) {
+PathPolicy policy_of(Reach reach) {
+  if (reach == Reach::direct_only) return PathPolicy::direct_only;
+  return reach == Reach::relay_only ? PathPolicy::relay_only : PathPolicy::any;
+}
+
+/// How others on our networks reach `sockets`.
+std::vector<LocalEndpoint> endpoints_of(const std::vector<io::SocketInfo>& sockets) {
+  std::vector<LocalEndpoint> endpoints;
+  for (const io::SocketInfo& socket : sockets) {
+    const IpFamily family = socket.local.ip.family();
+    std::vector<IpAddress> addresses{socket.local.ip};
+    if (socket.local.ip.is_unspecified()) addresses = io::local_addresses(family);
+    for (const IpAddress& ip : addresses)
+      endpoints.push_back({socket.id, IpAddress::any(family), {ip, socket.local.port}});
+  }
+  return endpoints;
+}
+
+/// The addresses behind the names of `relays`.
+Task<std::vector<RelayHint>> resolve_relays(std::vector<NodeAddress> relays) {
+  std::vector<RelayHint> hints;
+  for (const NodeAddress& relay : relays) {
+    RelayHint hint{relay.id, {}};
+    for (const HostPort& host : relay.addresses) {
+      auto lookup = io::resolve(host);
+      const auto found = co_await std::move(lookup);
+      if (!found) co_return failure(found.error());
+      hint.addresses.insert(hint.addresses.end(), found->begin(), found->end());
+    }
+    if (hint.addresses.empty()) co_return failure(PathErrc::no_candidates);
+    if (hint.addresses.size() > relay_hint_addresses_max) {
+      hint.addresses.resize(relay_hint_addresses_max);
+    }
+    hints.push_back(std::move(hint));
+  }
+  co_return hints;
+}
+
+Result<void> set_up_reach(NodeCore& core, const Config& config,
+                          const std::vector<io::SocketInfo>& sockets,
+                          const std::vector<RelayHint>& relays) {
+  const Instant now = io::EventLoop::now();
+  if (config.laboratory_addresses) core.set_address_rules(AddressRules::laboratory);
+  if (config.serve_as_relay) core.serve_as_relay(RelayLimits{});
+  core.set_policy(policy_of(config.reach));
+  core.set_endpoints(now, endpoints_of(sockets));
+  for (const RelayHint& relay : relays) {
+    if (const auto added = core.add_relay(now, relay); !added) return added;
+  }
+  return {};
+}
+
+Result<HubPointer> start_hub(const Executor& executor, Config& config,
+                             const std::vector<RelayHint>& relays) {
   auto identity = identity_of(config);
   if (!identity) return failure(identity.error());
   auto sockets = open_sockets(config);
@@ -78,6 +133,8 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config) {
   auto hosted =
       io::HostedNode::create(quic_config_of(config), std::move(*identity), std::move(*sockets));
   if (!hosted) return failure(hosted.error());
+  const auto reachable = set_up_reach((*hosted)->core(), config, infos, relays);
+  if (!reachable) return failure(reachable.error());
   if (!config.runtime) {
     auto runtime = Runtime::start();
     if (!runtime) return failure(runtime.error());
@@ -109,7 +166,9 @@ Task<T> ask_core(HubPointer hub, std::move_only_function<Result<T>(Instant, Node
 Result<NetworkPath> path_with_remote(const NodeCore& core, const NodeId& peer,
                                      const SocketAddress& remote) {
   for (const PathReport& report : core.connectivity().paths(peer)) {
-    if (report.path.remote == remote) return report.path;
+    NetworkPath real = report.path;
+    (void)core.resolve_relay(real);  // a relayed path goes by the address of its relay
+    if (real.remote == remote) return report.path;
   }
   return failure(PathErrc::unknown_path);
 }
@@ -117,7 +176,10 @@ Result<NetworkPath> path_with_remote(const NodeCore& core, const NodeId& peer,
 }  // namespace
 
 Task<std::shared_ptr<Node>> Node::start(Executor executor, Config config) {
-  auto hub = start_hub(executor, config);
+  auto resolving = resolve_relays(config.relays);
+  const auto relays = co_await std::move(resolving);
+  if (!relays) co_return failure(relays.error());
+  auto hub = start_hub(executor, config, *relays);
   if (!hub) co_return failure(hub.error());
   co_return std::shared_ptr<Node>(new Node(std::move(*hub)));
 }
@@ -197,8 +259,15 @@ Task<std::vector<PathStatus>> Node::paths(NodeId peer) {
     if (!core.connectivity().connected(peer)) return failure(PathErrc::not_connected);
     std::vector<PathStatus> out;
     for (const PathReport& report : core.connectivity().paths(peer)) {
-      out.push_back(
-          {report.path.remote, report.path.local, report.current, report.rtt, report.mtu_bytes});
+      PathStatus status;
+      NetworkPath real = report.path;
+      status.relay = core.resolve_relay(real);
+      status.remote = real.remote;
+      status.local = real.local;
+      status.current = report.current;
+      status.rtt = report.rtt;
+      status.mtu_bytes = report.mtu_bytes;
+      out.push_back(status);
     }
     return out;
   };

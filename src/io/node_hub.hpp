@@ -176,6 +176,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void on_event(HandshakeRefused& event);
   void on_event(PeerPathChanged& event);
   void on_event(PeerPathRefused& event);
+  void on_event(RelayUp& event);
+  void on_event(RelayDown& event);
   void on_event(PeerStreamOpened& event);
   void on_event(PeerStreamData& event);
   void on_event(PeerStreamWritable& event);

@@ -290,7 +290,7 @@ void NodeHub::on_event(PeerConnected& event) {
   for (const auto& reply : peer.dials)
     answer(*reply, {}, batch_);
   peer.dials.clear();
-  report(event::PeerUp{event.peer, event.path.remote, event.dialled_by_us});
+  report(event::PeerUp{event.peer, event.path.remote, event.dialled_by_us, event.relay});
 }
 
 void NodeHub::on_event(PeerDisconnected& event) {
@@ -325,8 +325,16 @@ void NodeHub::on_event(HandshakeRefused& event) {
 }
 
 void NodeHub::on_event(PeerPathChanged& event) {
-  report(
-      event::PathChanged{event.peer, event.from.remote, event.to.remote, event.rtt, event.stall});
+  report(event::PathChanged{event.peer, event.from.remote, event.to.remote, event.rtt, event.stall,
+                            event.from_relay, event.to_relay});
+}
+
+void NodeHub::on_event(RelayUp& event) {
+  report(event::RelayUp{event.relay, event.observed});
+}
+
+void NodeHub::on_event(RelayDown& event) {
+  report(event::RelayDown{event.relay, event.reason});
 }
 
 void NodeHub::on_event(PeerPathRefused& event) {

@@ -6,38 +6,58 @@
 #include "path/path_errc.hpp"
 
 namespace quicmesh {
+namespace {
+
+constexpr std::uint64_t relay_rng_stream = 0x72656c6179;  // "relay": a stream of numbers of its own
+
+}  // namespace
 
 Result<std::unique_ptr<NodeCore>> NodeCore::create(QuicConfig config, const Keypair& identity,
                                                    SecureRng& secure_rng, Rng rng) {
   auto connectivity = Connectivity::create(std::move(config), identity, secure_rng, rng);
   if (!connectivity) return failure(connectivity.error());
-  auto node = std::unique_ptr<NodeCore>(new NodeCore(identity.node_id()));
+  auto node = std::unique_ptr<NodeCore>(
+      new NodeCore(identity.node_id(), secure_rng, Rng(rng.next() ^ relay_rng_stream)));
   node->connectivity_ = std::move(*connectivity);
   return node;
 }
 
 void NodeCore::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn,
                                MutableByteView datagram) {
+  now_ = now;
+  if (!datagram.empty() && is_relay_frame_type(datagram[0])) {
+    return handle_relay_frame(now, path, datagram);
+  }
   connectivity_->handle_datagram(now, path, ecn, datagram);
 }
 
 void NodeCore::handle_timeout(Instant now) {
+  now_ = now;
   connectivity_->handle_timeout(now);
+  relay_user_.client().handle_timeout(now);
+  if (relay_host_) relay_host_->handle_timeout(now);
   if (closing_ && closing_->next <= now) advance_close(now);
+  route(now);
 }
 
 std::optional<Transmit> NodeCore::poll_transmit(Instant now, MutableByteView buffer) {
-  auto transmit = connectivity_->poll_transmit(now, buffer);
-  if (transmit) return transmit;
-  // Refusing a stream makes something to send.
-  const std::size_t refused = refused_.size();
-  take_events();
-  if (refused_.size() != refused) return connectivity_->poll_transmit(now, buffer);
-  return std::nullopt;
+  now_ = now;
+  for (bool routed = false;; routed = true) {
+    if (relay_host_) {
+      if (auto forward = relay_host_->poll_transmit(buffer)) return forward;
+    }
+    if (auto answer = relay_user_.client().poll_transmit(buffer)) return answer;
+    while (auto transmit = connectivity_->poll_transmit(now, buffer)) {
+      if (!is_relayed(transmit->path)) return transmit;
+      if (relay_user_.wrap(*transmit, buffer)) return transmit;
+    }
+    if (routed) return std::nullopt;
+    route(now);  // which makes something to send
+  }
 }
 
 std::optional<NodeEvent> NodeCore::poll_event() {
-  take_events();
+  route(now_);
   if (events_.empty()) return std::nullopt;
   NodeEvent event = std::move(events_.front());
   events_.pop_front();
@@ -45,28 +65,99 @@ std::optional<NodeEvent> NodeCore::poll_event() {
 }
 
 Instant NodeCore::poll_timeout() const {
-  const Instant next = connectivity_->poll_timeout();
+  Instant next = std::min(connectivity_->poll_timeout(), relay_user_.client().poll_timeout());
+  if (relay_host_) next = std::min(next, relay_host_->poll_timeout());
   return closing_ ? std::min(next, closing_->next) : next;
 }
 
-void NodeCore::take_events() {
-  while (auto event = connectivity_->poll_event()) {
-    if (const auto* opened = std::get_if<PeerStreamOpened>(&*event)) {
-      if (!protocols_.contains(opened->header.protocol) || closing_) {
-        refuse(*opened);
-        continue;
-      }
-    } else if (const auto* data = std::get_if<PeerStreamData>(&*event)) {
-      if (refused_.contains(data->stream)) continue;
-    } else if (const auto* finished = std::get_if<PeerStreamFinished>(&*event)) {
-      if (refused_.erase(finished->stream) > 0) continue;
-    } else if (const auto* lost = std::get_if<PeerStreamLost>(&*event)) {
-      if (refused_.erase(lost->stream) > 0) continue;
-    } else if (const auto* reset = std::get_if<PeerStreamReset>(&*event)) {
-      if (refused_.contains(reset->stream)) continue;
-    }
-    std::visit([&](auto& any) { events_.push_back(std::move(any)); }, *event);
+void NodeCore::route(Instant now) {
+  take_events(now);
+  if (relay_host_) relay_host_->pump(now, *connectivity_);
+  relay_user_.pump(now, *connectivity_, endpoints_);
+  while (auto event = relay_user_.poll_event()) {
+    on_relay_event(now, *event);
+    relay_user_.pump(now, *connectivity_, endpoints_);
   }
+  take_events(now);
+}
+
+void NodeCore::take_events(Instant now) {
+  while (auto event = connectivity_->poll_event()) {
+    if (take_in(now, *event)) continue;
+    std::visit(
+        [&](auto& any) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(any)>, PeerCandidates>) {
+            events_.push_back(std::move(any));
+          }
+        },
+        *event);
+  }
+}
+
+bool NodeCore::take_in(Instant now, PathEvent& event) {
+  if (const auto* told = std::get_if<PeerCandidates>(&event)) {
+    on_candidates(now, *told);
+    return true;
+  }
+  if (auto* connected = std::get_if<PeerConnected>(&event)) {
+    relay_user_.on_connected(now, *connectivity_, connected->peer);
+    connected->relay = resolve_relay(connected->path);
+    return false;
+  }
+  if (auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
+    relay_user_.on_unreachable(now, unreachable->peer);
+    const auto dial = relay_dials_.find(unreachable->peer);
+    if (dial == relay_dials_.end()) return false;
+    dial->second.direct_failed = std::move(*unreachable);  // a relay may still have the peer
+    return true;
+  }
+  if (auto* changed = std::get_if<PeerPathChanged>(&event)) {
+    relay_user_.on_path_changed(changed->peer, changed->to);
+    if (relay_host_) relay_host_->on_path_changed(changed->peer, changed->to);
+    changed->from_relay = resolve_relay(changed->from);
+    changed->to_relay = resolve_relay(changed->to);
+    return false;
+  }
+  return take_in_stream(now, event);
+}
+
+bool NodeCore::take_in_stream(Instant now, const PathEvent& event) {
+  if (const auto* opened = std::get_if<PeerStreamOpened>(&event)) {
+    if (relay_host_ && opened->header.protocol == relay_alpn && !closing_) {
+      relay_host_->on_opened(now, *connectivity_, *opened);
+      return true;
+    }
+    if (protocols_.contains(opened->header.protocol) && !closing_) return false;
+    refuse(*opened);
+    return true;
+  }
+  if (const auto* data = std::get_if<PeerStreamData>(&event)) {
+    if (relay_host_ && relay_host_->on_data(now, *connectivity_, *data)) return true;
+    if (relay_user_.on_data(now, *connectivity_, *data)) return true;
+    return refused_.contains(data->stream);
+  }
+  if (const auto* finished = std::get_if<PeerStreamFinished>(&event)) {
+    return on_stream_over(now, finished->stream);
+  }
+  if (const auto* lost = std::get_if<PeerStreamLost>(&event)) {
+    return on_stream_over(now, lost->stream);
+  }
+  if (const auto* reset = std::get_if<PeerStreamReset>(&event)) {
+    if (relay_host_ && relay_host_->on_ended(reset->stream)) return true;
+    if (relay_user_.on_ended(now, reset->stream)) return true;
+    return refused_.contains(reset->stream);
+  }
+  if (const auto* writable = std::get_if<PeerStreamWritable>(&event)) {
+    return (relay_host_ && relay_host_->owns(writable->stream)) ||
+           relay_user_.owns(writable->stream);
+  }
+  return false;
+}
+
+bool NodeCore::on_stream_over(Instant now, const StreamKey& stream) {
+  if (relay_host_ && relay_host_->on_ended(stream)) return true;
+  if (relay_user_.on_ended(now, stream)) return true;
+  return refused_.erase(stream) > 0;
 }
 
 void NodeCore::refuse(const PeerStreamOpened& opened) {
@@ -87,11 +178,6 @@ Result<void> NodeCore::add_protocol(std::string protocol) {
 
 void NodeCore::remove_protocol(const std::string& protocol) {
   protocols_.erase(protocol);
-}
-
-Result<void> NodeCore::connect(Instant now, const NodeId& peer,
-                               std::span<const NetworkPath> candidates) {
-  return connectivity_->connect(now, peer, candidates);
 }
 
 void NodeCore::disconnect(Instant now, const NodeId& peer, std::string_view reason) {
@@ -133,7 +219,7 @@ void NodeCore::advance_close(Instant now) {
   connectivity_->disconnect_all(now, CloseCode::shutting_down, "the node is shutting down");
   closing_->said_goodbye = true;
   closing_->next = never;
-  take_events();
+  take_events(now);
   events_.push_back(closed);
 }
 

@@ -1,5 +1,10 @@
-// NodeCore: one node without its sockets. It composes the cores and routes between them; today that
-// is the connection manager alone, with the table of protocols that this node speaks.
+// NodeCore: one node without its sockets. It composes the cores and routes between them: the
+// connection manager, the table of protocols that this node speaks, relays as their client
+// (relay_user.hpp) and, if it is one, as a relay (relay_host.hpp).
+//
+// Dialling by NodeId: addresses that are known and sessions over relays are tried side by side.
+// When a connection stands, by whichever way, both sides tell each other where they may be reached,
+// probe that, and move to a better path (connectivity.hpp).
 //
 // It is driven like every core (base/core.hpp), by io::NodeDriver over real sockets or by sim::Host
 // in virtual time, unchanged. Streams of protocols that nobody here handles are refused with
@@ -10,6 +15,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -18,7 +24,11 @@
 #include <vector>
 
 #include "base/core.hpp"
+#include "base/laboratory_address.hpp"
+#include "node/local_endpoint.hpp"
 #include "node/node_event.hpp"
+#include "node/relay_host.hpp"
+#include "node/relay_user.hpp"
 #include "path/connectivity.hpp"
 
 namespace quicmesh {
@@ -39,7 +49,20 @@ class NodeCore {
   static Result<std::unique_ptr<NodeCore>> create(QuicConfig config, const Keypair& identity,
                                                   SecureRng& secure_rng, Rng rng);
 
+  /// Where this node sends from and is reached on its own networks; replaces what was known.
+  void set_endpoints(Instant now, std::vector<LocalEndpoint> endpoints);
+  /// Documentation ranges count as public: for laboratories only.
+  void set_address_rules(AddressRules rules) { rules_ = rules; }
+  /// Names a relay to use as a client. Fails with RelayErrc::too_many.
+  Result<void> add_relay(Instant now, const RelayHint& relay);
+  /// Forwards for others from now on.
+  void serve_as_relay(const RelayLimits& limits);
+
   void handle_datagram(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
+  /// For a driver that has whole trains of relay frames: where they go, without a copy. Nothing if
+  /// this node is no relay, or the train is not for forwarding: then `handle_datagram` takes it.
+  std::optional<RelayTrain> forward_train(Instant now, const NetworkPath& source, ByteView train,
+                                          std::size_t segment_size, std::span<RelayRun> runs);
   void handle_timeout(Instant now);
   std::optional<Transmit> poll_transmit(Instant now, MutableByteView buffer);
   std::optional<NodeEvent> poll_event();
@@ -49,8 +72,15 @@ class NodeCore {
   Result<void> add_protocol(std::string protocol);
   void remove_protocol(const std::string& protocol);
 
-  /// See Connectivity::connect.
-  Result<void> connect(Instant now, const NodeId& peer, std::span<const NetworkPath> candidates);
+  /// What connections may use that are dialled from now on.
+  void set_policy(PathPolicy policy) { policy_ = policy; }
+  /// See Connectivity::connect. Relays are asked for the peer at the same time, if the policy
+  /// allows: with one in common no candidates are needed.
+  Result<void> connect(Instant now, const NodeId& peer, std::span<const NetworkPath> candidates) {
+    return connect(now, peer, candidates, policy_);
+  }
+  Result<void> connect(Instant now, const NodeId& peer, std::span<const NetworkPath> candidates,
+                       PathPolicy policy);
   void disconnect(Instant now, const NodeId& peer, std::string_view reason);
 
   Result<StreamKey> open_stream(Instant now, const NodeId& peer, std::string protocol);
@@ -63,17 +93,47 @@ class NodeCore {
   /// Streams, datagrams, paths and figures are the connection manager's.
   [[nodiscard]] Connectivity& connectivity() { return *connectivity_; }
   [[nodiscard]] const Connectivity& connectivity() const { return *connectivity_; }
+  [[nodiscard]] const RelayClient& relays() const { return relay_user_.client(); }
+  /// What this node serves as a relay; null if it is none.
+  [[nodiscard]] const RelayServer* relay_server() const;
+  /// The relay beneath a relayed path, which becomes the one to that relay; nothing for a direct
+  /// one.
+  std::optional<NodeId> resolve_relay(NetworkPath& path) const;
   [[nodiscard]] const NodeId& id() const { return id_; }
 
  private:
-  explicit NodeCore(NodeId id) : id_(id) {}
+  NodeCore(NodeId id, SecureRng& secure_rng, Rng rng)
+      : id_(id), secure_rng_(secure_rng), relay_user_(id, rng) {}
 
-  void take_events();
+  void handle_relay_frame(Instant now, const NetworkPath& path, MutableByteView datagram);
+  /// Carries events between the cores until there are none left.
+  void route(Instant now);
+  void take_events(Instant now);
+  /// True if the event is not for the application.
+  bool take_in(Instant now, PathEvent& event);
+  bool take_in_stream(Instant now, const PathEvent& event);
+  bool on_stream_over(Instant now, const StreamKey& stream);
+  void on_candidates(Instant now, const PeerCandidates& told);
+  void on_relay_event(Instant now, RelayEvent& event);
+  void tell_candidates();
   void refuse(const PeerStreamOpened& opened);
   void advance_close(Instant now);
 
   NodeId id_;
+  SecureRng& secure_rng_;
   std::unique_ptr<Connectivity> connectivity_;
+  RelayUser relay_user_;
+  std::optional<RelayHost> relay_host_;
+  std::vector<LocalEndpoint> endpoints_;
+  AddressRules rules_ = AddressRules::internet;
+  PathPolicy policy_ = PathPolicy::any;
+  std::map<NodeId, SocketAddress> observed_;  // this node, as each relay sees it
+  struct RelayDial {
+    PathPolicy policy = PathPolicy::any;
+    std::optional<PeerUnreachable> direct_failed;  // shown if the relays fail as well
+  };
+  std::map<NodeId, RelayDial> relay_dials_;  // peers that the relays are asked for
+  Instant now_{};                            // of the last call that brought the time
   std::set<std::string> protocols_;
   std::set<StreamKey> refused_;  // their late events are nobody's
   std::deque<NodeEvent> events_;

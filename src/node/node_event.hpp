@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "path/path_event.hpp"
+#include "relay/relay_client.hpp"
 
 namespace quicmesh {
 
@@ -12,10 +13,10 @@ struct NodeClosed {
   std::size_t bytes_lost = 0;  // written, and not acknowledged by then
 };
 
-using NodeEvent =
-    std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
-                 PeerPathChanged, PeerPathRefused, PeerStreamOpened, PeerStreamData,
-                 PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
-                 PeerStreamLost, PeerStreamsAvailable, PeerDatagram, NodeClosed>;
+using NodeEvent = std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
+                               PeerPathChanged, PeerPathRefused, RelayUp, RelayDown,
+                               PeerStreamOpened, PeerStreamData, PeerStreamWritable,
+                               PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
+                               PeerStreamLost, PeerStreamsAvailable, PeerDatagram, NodeClosed>;
 
 }  // namespace quicmesh

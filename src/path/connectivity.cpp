@@ -189,7 +189,10 @@ void Connectivity::handle_event(Instant now, QuicEvent& event) {
     on_path_switched(now, *link, *switched);
   } else if (const auto* failed = std::get_if<PathValidationFailed>(&event)) {
     const PathTable::Entry* entry = link->table.find(failed->label);
-    if (entry != nullptr) events_.push_back(PeerPathRefused{*link->peer, entry->path});
+    if (entry != nullptr) {
+      link->prober.hold_down(now, entry->path);
+      events_.push_back(PeerPathRefused{*link->peer, entry->path});
+    }
     link->table.forget(failed->label);
     link->moving_to.reset();
   }
@@ -250,7 +253,28 @@ void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {
     dialling_.erase(id);
   }
   choose_link(now, id, peer);
+  if (!candidates_.candidates.empty()) send_control(link, candidates_);
   arm(now, link);
+}
+
+void Connectivity::set_candidates(CandidatesMessage candidates) {
+  if (candidates == candidates_) return;
+  candidates_ = std::move(candidates);
+  for (const auto& link : links_) {
+    if (link != nullptr && link->confirmed) send_control(*link, candidates_);
+  }
+}
+
+void Connectivity::add_paths(Instant now, const NodeId& peer, std::span<const NetworkPath> paths) {
+  Link* link = active_link(peer);
+  if (link == nullptr) return;
+  for (const NetworkPath& path : paths) {
+    if (path_allowed({.relayed = is_relayed(path)}, peers_.at(peer).policy)) {
+      link->prober.add(now, path);
+    }
+  }
+  watch_link(now, *link);
+  arm(now, *link);
 }
 
 void Connectivity::on_closed(Instant now, ConnectionClosed& closed) {

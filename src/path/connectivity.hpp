@@ -9,8 +9,10 @@
 //   new streams, closed by the winner's dialler when both sides have said so and its streams are
 //   over. So nothing that was in progress on the loser is lost.
 // - Planned migration: by the dialler (`move`), or asked for by the acceptor (`suggest`), whose
-// hint
-//   goes on the control stream and as an authenticated frame beside QUIC.
+//   hint goes on the control stream and as an authenticated frame beside QUIC.
+// - Better paths: each side tells the other its candidates on the control stream, both probe, and
+// the
+//   dialler moves when one that answers is clearly better (path_selector.hpp).
 // - Rescue: whoever waits in silence (path_watch.hpp) probes all other paths; the dialler migrates
 //   at once to the fastest that answers, the acceptor sends hints over it until it is followed.
 // - Streams: the first bytes name the protocol (stream_header.hpp); unnamed ones never surface.
@@ -35,6 +37,7 @@
 #include "path/control_message.hpp"
 #include "path/link.hpp"
 #include "path/path_event.hpp"
+#include "path/path_selector.hpp"
 #include "quic/endpoint.hpp"
 #include "quic/quic_errc.hpp"
 
@@ -80,7 +83,15 @@ class Connectivity {
 
   /// Starts dialling; PeerConnected or PeerUnreachable follows. With a connection in place, or
   /// being dialled, the candidates become further paths and PathErrc::already_connected tells so.
-  Result<void> connect(Instant now, const NodeId& peer, std::span<const NetworkPath> candidates);
+  /// Candidates that `policy` does not allow are left out; it stays with the connection.
+  Result<void> connect(Instant now, const NodeId& peer, std::span<const NetworkPath> candidates,
+                       PathPolicy policy = PathPolicy::any);
+  /// Paths to probe from now on, by either side; nothing happens without a connection.
+  void add_paths(Instant now, const NodeId& peer, std::span<const NetworkPath> paths);
+  /// Where this node may be reached: told to all peers, now and when they connect.
+  void set_candidates(CandidatesMessage candidates);
+  /// Whether the dialler moves by itself to a better path (path_selector.hpp); on at first.
+  void choose_paths(bool automatic) { automatic_ = automatic; }
   [[nodiscard]] bool connected(const NodeId& peer) const;
   void disconnect(Instant now, const NodeId& peer, CloseCode code, std::string_view reason);
   void disconnect_all(Instant now, CloseCode code, std::string_view reason);
@@ -105,6 +116,12 @@ class Connectivity {
   Result<void> suggest(Instant now, const NodeId& peer, const NetworkPath& path);
   Result<void> update_key(Instant now, const NodeId& peer);
 
+  /// Key material that only the two ends of `connection` have (RFC 8446 s7.5).
+  Result<void> export_secret(ConnectionHandle connection, std::string_view label,
+                             MutableByteView out) const {
+    return quic_->export_secret(connection, label, out);
+  }
+  [[nodiscard]] bool dialling(const NodeId& peer) const { return dialling_.contains(peer); }
   [[nodiscard]] std::vector<PathReport> paths(const NodeId& peer) const;
   [[nodiscard]] std::optional<NetworkPath> current_path(const NodeId& peer) const;
   [[nodiscard]] QuicPathInfo path_info(const NodeId& peer) const;
@@ -125,6 +142,7 @@ class Connectivity {
     std::vector<ConnectionHandle> links;  // attempts and confirmed ones, oldest first
     std::optional<ConnectionHandle> active;
     std::optional<Dial> dial;
+    PathPolicy policy = PathPolicy::any;
   };
   struct SmallAnswer {
     NetworkPath path;
@@ -166,6 +184,7 @@ class Connectivity {
   void on_rebound_answer(Instant now, Link& link, const NetworkPath& path, std::uint64_t nonce);
   void start_hint(Instant now, Link& link, const NetworkPath& path);
   void follow_hint(Instant now, Link& link, const NetworkPath& path);
+  void choose_path(Instant now, Link& link);
   bool migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately);
   void send_probes(Instant now, Link& link);
   void send_frame(Link& link, const NetworkPath& path, ProbeFrameType type, std::uint64_t nonce,
@@ -178,6 +197,7 @@ class Connectivity {
   void on_stream_over(Instant now, Link& link, StreamId stream);
   bool name_stream(Link& link, StreamId stream, Bytes& data, bool end);
   void read_control(Instant now, Link& link, StreamId stream, ByteView data);
+  void on_control(Instant now, Link& link, ControlMessage& message);
   void send_control(Link& link, const ControlMessage& message);
   void on_datagram(Link& link, ByteView data);
 
@@ -195,6 +215,8 @@ class Connectivity {
   std::deque<SmallAnswer> small_answers_;
   std::deque<PathEvent> events_;
   std::set<NodeId> dialling_;  // peers with a Dial, in order
+  CandidatesMessage candidates_;
+  bool automatic_ = true;
   ConnectivityCounters counters_;
 
   static constexpr std::size_t small_answers_max = 1024;  // newest refused

@@ -18,18 +18,25 @@ int rank(const std::error_code& error) {
 }  // namespace
 
 Result<void> Connectivity::connect(Instant now, const NodeId& id,
-                                   std::span<const NetworkPath> candidates) {
+                                   std::span<const NetworkPath> offered, PathPolicy policy) {
   if (id == self_) return failure(PathErrc::dialled_oneself);
+  std::vector<NetworkPath> candidates;
+  std::ranges::copy_if(offered, std::back_inserter(candidates), [&](const NetworkPath& path) {
+    return path_allowed({.relayed = is_relayed(path)}, policy);
+  });
   if (Link* link = active_link(id)) {
+    peers_.at(id).policy = policy;
     if (link->dialler) {
       for (const NetworkPath& path : candidates)
         link->prober.add(now, path);
+      choose_path(now, *link);
       arm(now, *link);
     }
     return failure(PathErrc::already_connected);
   }
   if (candidates.empty() && !dialling_.contains(id)) return failure(PathErrc::no_candidates);
   Peer& peer = peers_[id];
+  peer.policy = policy;
   const bool dialling = peer.dial.has_value();
   if (!dialling) peer.dial = Dial{};
   dialling_.insert(id);
@@ -128,7 +135,7 @@ void Connectivity::advance_retirement(Instant now, Link& link) {
   if (!link.retiring_here || !link.streams.empty() || !link.unnamed.empty()) return;
   if (!link.drained_sent) {
     link.drained_sent = true;
-    send_control(link, {ControlType::retire, 0});
+    send_control(link, RetireMessage{});
   }
   const bool ours_to_close = self_ < *link.peer;
   if (link.retiring_there && ours_to_close) {

@@ -34,10 +34,10 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
                           link->prober.find(path) == link->prober.find(current_path_of(*link));
   switch (frame->type) {
     case ProbeFrameType::request:
-      if (!link->dialler) {
-        link->prober.add(now, path);
-        link->table.note_epoch(now, path, frame->epoch);
-      }
+      // The address may be one that nobody told of: the far end's NAT made it (peer-reflexive,
+      // RFC 8445 s7.3.1.3). The MAC vouches for it.
+      link->prober.add(now, path);
+      if (!link->dialler) link->table.note_epoch(now, path, frame->epoch);
       link->prober.heard(now, path, frame->nonce);
       send_frame(*link, path, ProbeFrameType::response, frame->nonce, frame->epoch);
       break;
@@ -46,6 +46,8 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
         on_rebound_answer(now, *link, path, frame->nonce);
       } else if (on_current) {
         link->watch.probe_answered(now, in_flight);
+      } else {
+        choose_path(now, *link);
       }
       break;
     case ProbeFrameType::hint:
@@ -109,7 +111,8 @@ void Connectivity::leave_silent_path(Instant now, Link& link) {
   if (best == nullptr) return;  // nothing answers: stay, and go on probing
   if (!link.silent_since) link.silent_since = now - silence;
   if (link.dialler) {
-    migrate_link(now, link, best->path, true);
+    const NetworkPath dead = current_path_of(link);
+    if (migrate_link(now, link, best->path, true)) link.prober.hold_down(now, dead);
   } else if (!link.hint) {
     start_hint(now, link, best->path);
   }
@@ -145,6 +148,30 @@ void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path)
   const bool silent = link.watch.verdict(now, pto) != PathWatch::Verdict::fine;
   if (silent && !link.silent_since) link.silent_since = now - link.watch.silence(now);
   migrate_link(now, link, target->path, silent);
+}
+
+void Connectivity::choose_path(Instant now, Link& link) {
+  if (!automatic_ || !link.dialler || !link.confirmed || link.moving_to || link.retiring_here) {
+    return;
+  }
+  const auto peer = peers_.find(*link.peer);
+  if (peer == peers_.end() || peer->second.active != link.handle) return;
+  const QuicPathInfo info = quic_->path_info(link.handle);
+  if (link.watch.verdict(now, info.probe_timeout) != PathWatch::Verdict::fine) return;
+  const std::vector<PathProber::Target>& targets = link.prober.targets();
+  const PathProber::Target* in_use = link.prober.find(current_path_of(link));
+  std::vector<PathCandidate> paths;
+  for (const PathProber::Target& target : targets) {
+    const bool answers = target.rtt && target.unanswered <= 1;
+    paths.push_back({is_relayed(target.path), target.rtt, answers && now >= target.held_until});
+    if (&target == in_use && !target.rtt && info.least_rtt > Duration::zero()) {
+      paths.back().rtt = info.least_rtt;
+    }
+  }
+  if (in_use == nullptr) return;
+  const auto current = static_cast<std::size_t>(in_use - targets.data());
+  const std::size_t chosen = select_path(paths, current, peer->second.policy);
+  if (chosen != current) migrate_link(now, link, targets[chosen].path, false);
 }
 
 bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path,
@@ -247,7 +274,7 @@ Result<void> Connectivity::suggest(Instant now, const NodeId& peer, const Networ
   const PathProber::Target* target = link->prober.find(path);
   if (target == nullptr) return failure(PathErrc::unknown_path);
   start_hint(now, *link, target->path);
-  if (target->far_nonce != 0) send_control(*link, {ControlType::hint, target->far_nonce});
+  if (target->far_nonce != 0) send_control(*link, HintMessage{target->far_nonce});
   watch_link(now, *link);
   arm(now, *link);
   return {};

@@ -109,7 +109,7 @@ void Connectivity::read_control(Instant now, Link& link, StreamId stream, ByteVi
   pending.insert(pending.end(), data.begin(), data.end());
   ByteView rest = pending;
   for (;;) {
-    const auto decoded = decode_control_message(rest);
+    auto decoded = decode_control_message(rest);
     if (!decoded) {
       if (decoded.error() == BaseErrc::truncated) break;
       return quic_->close(now, link.handle, CloseCode::protocol_violation,
@@ -117,17 +117,24 @@ void Connectivity::read_control(Instant now, Link& link, StreamId stream, ByteVi
     }
     rest = rest.subspan(decoded->size);
     if (!decoded->message) continue;
-    if (decoded->message->type == ControlType::retire) {
-      link.retiring_there = true;
-      Peer& peer = peers_.at(*link.peer);
-      choose_link(now, *link.peer, peer);
-      advance_retirement(now, link);
-    } else if (link.dialler) {
-      const PathProber::Target* target = link.prober.find_by_nonce(decoded->message->nonce);
-      if (target != nullptr) follow_hint(now, link, target->path);
-    }
+    on_control(now, link, *decoded->message);
   }
   link.control_in[stream] = to_bytes(rest);
+}
+
+void Connectivity::on_control(Instant now, Link& link, ControlMessage& message) {
+  if (std::holds_alternative<RetireMessage>(message)) {
+    link.retiring_there = true;
+    Peer& peer = peers_.at(*link.peer);
+    choose_link(now, *link.peer, peer);
+    advance_retirement(now, link);
+  } else if (auto* told = std::get_if<CandidatesMessage>(&message)) {
+    events_.push_back(PeerCandidates{*link.peer, std::move(*told)});
+  } else if (link.dialler) {
+    const std::uint64_t nonce = std::get<HintMessage>(message).nonce;
+    const PathProber::Target* target = link.prober.find_by_nonce(nonce);
+    if (target != nullptr) follow_hint(now, link, target->path);
+  }
 }
 
 void Connectivity::send_control(Link& link, const ControlMessage& message) {

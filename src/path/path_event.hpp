@@ -1,11 +1,13 @@
 // What the connection manager reports. Streams are named by the link they live on and their id.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <system_error>
 #include <variant>
 
 #include "base/network_path.hpp"
+#include "path/control_message.hpp"
 #include "path/stream_header.hpp"
 #include "quic/quic_event.hpp"
 #include "quicmesh/node_id.hpp"
@@ -21,11 +23,13 @@ struct StreamKey {
   auto operator<=>(const StreamKey&) const = default;
 };
 
-/// A first connection to `peer` stands; both sides are proved.
+/// A first connection to `peer` stands; both sides are proved. A relayed path is shown as the one
+/// to the relay once the event has left the node (node_core.hpp), with `relay` set.
 struct PeerConnected {
   NodeId peer;
   NetworkPath path;
   bool dialled_by_us = false;
+  std::optional<NodeId> relay = std::nullopt;
 };
 
 /// The last connection to `peer` is gone.
@@ -50,18 +54,27 @@ struct HandshakeRefused {
 };
 
 /// The connection to `peer` moved. `stall` is how long nothing was heard, zero for a planned move.
+/// The relays are set as in PeerConnected.
 struct PeerPathChanged {
   NodeId peer;
   NetworkPath from;
   NetworkPath to;
   Duration rtt{};
   Duration stall{};
+  std::optional<NodeId> from_relay = std::nullopt;
+  std::optional<NodeId> to_relay = std::nullopt;
 };
 
 /// After a planned move that did not come about.
 struct PeerPathRefused {
   NodeId peer;
   NetworkPath path;
+};
+
+/// The peer tells where it may be reached. Nothing is probed unless `add_paths` says so.
+struct PeerCandidates {
+  NodeId peer;
+  CandidatesMessage told;
 };
 
 struct PeerStreamOpened {
@@ -117,7 +130,7 @@ struct PeerDatagram {
 
 using PathEvent =
     std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
-                 PeerPathChanged, PeerPathRefused, PeerStreamOpened, PeerStreamData,
+                 PeerPathChanged, PeerPathRefused, PeerCandidates, PeerStreamOpened, PeerStreamData,
                  PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
                  PeerStreamLost, PeerStreamsAvailable, PeerDatagram>;
 

@@ -267,18 +267,50 @@ TEST(StreamHeader, malformed_ones_are_refused_at_once) {
 }
 
 TEST(ControlMessage, survives_the_wire_and_unknown_types_are_skipped) {
-  Bytes bytes = encode_control_message({ControlType::hint, 0x0102030405060708});
-  EXPECT_EQ(bytes, (Bytes{1, 8, 1, 2, 3, 4, 5, 6, 7, 8}));
-  EXPECT_EQ(decode_control_message(bytes)->message->nonce, 0x0102030405060708u);
-  EXPECT_EQ(encode_control_message({ControlType::retire, 0}), (Bytes{2, 0}));
-  const auto unknown = decode_control_message(Bytes{99, 2, 7, 7, 1});
+  const Bytes hint = encode_control_message(HintMessage{0x0102030405060708});
+  EXPECT_EQ(hint, (Bytes{1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(decode_control_message(hint)->message, ControlMessage(HintMessage{0x0102030405060708}));
+  EXPECT_EQ(encode_control_message(RetireMessage{}), (Bytes{2, 0, 0}));
+  const auto unknown = decode_control_message(Bytes{99, 0, 2, 7, 7, 1});
   ASSERT_TRUE(unknown);
   EXPECT_FALSE(unknown->message);
-  EXPECT_EQ(unknown->size, 4u);
-  EXPECT_EQ(decode_control_message(Bytes{1, 8, 0}).error(), BaseErrc::truncated);
-  EXPECT_EQ(decode_control_message(Bytes{1, 7, 0, 0, 0, 0, 0, 0, 0}).error(),
+  EXPECT_EQ(unknown->size, 5u);
+  EXPECT_EQ(decode_control_message(Bytes{1, 0, 8, 0}).error(), BaseErrc::truncated);
+  EXPECT_EQ(decode_control_message(Bytes{1, 0, 7, 0, 0, 0, 0, 0, 0, 0}).error(),
             BaseErrc::out_of_range);
-  EXPECT_EQ(decode_control_message(Bytes{1, 64}).error(), BaseErrc::out_of_range);
+  EXPECT_EQ(decode_control_message(Bytes{1, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0}).error(),
+            BaseErrc::out_of_range);
+  EXPECT_EQ(decode_control_message(Bytes{1, 0x04, 0xb1}).error(), BaseErrc::out_of_range);
+}
+
+TEST(ControlMessage, tells_candidates_of_both_families_and_a_profile) {
+  CandidatesMessage message;
+  message.candidates = {
+      {CandidateKind::host, SocketAddress::parse("192.168.1.2:4433").value()},
+      {CandidateKind::server_reflexive, SocketAddress::parse("203.0.113.9:40000").value()},
+      {CandidateKind::mapped, SocketAddress::parse("[2001:db8::1]:1").value()}};
+  message.nat_profile = {9, 9};
+  const Bytes bytes = encode_control_message(message);
+  const auto decoded = decode_control_message(bytes);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->message, ControlMessage(message));
+  EXPECT_EQ(decoded->size, bytes.size());
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(decode_control_message(ByteView(bytes).first(size)).error(), BaseErrc::truncated);
+  }
+}
+
+TEST(ControlMessage, skips_candidates_of_unknown_kinds_and_refuses_too_many) {
+  const Bytes unknown{3, 0, 9, 1, 77, 4, 1, 2, 3, 4, 0, 80};
+  EXPECT_EQ(decode_control_message(unknown)->message, ControlMessage(CandidatesMessage{}));
+  CandidatesMessage many;
+  many.candidates.assign(candidates_told_max + 5, {CandidateKind::host, {}});
+  const auto decoded = decode_control_message(encode_control_message(many));
+  EXPECT_EQ(std::get<CandidatesMessage>(*decoded->message).candidates.size(), candidates_told_max);
+  const Bytes seventeen{3, 0, 1, 17};
+  EXPECT_EQ(decode_control_message(seventeen).error(), BaseErrc::out_of_range);
+  const Bytes bad_family{3, 0, 9, 1, 1, 5, 1, 2, 3, 4, 0, 80};
+  EXPECT_EQ(decode_control_message(bad_family).error(), BaseErrc::out_of_range);
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ const PathProber::Target* PathProber::handle_response(Instant now, const Network
   target->rtt = now - sent->at;
   target->heard_at = now;
   target->unanswered = 0;
+  if (now >= target->held_until + hold_down_max) target->failures = 0;
   target->path.local = from.local;
   schedule(now, *target);
   return target;
@@ -105,6 +106,14 @@ void PathProber::heard(Instant now, const NetworkPath& path, std::uint64_t nonce
   if (target == nullptr) return;
   target->heard_at = now;
   target->far_nonce = nonce;
+  if (!target->rtt) target->due = std::min(target->due, now);
+}
+
+void PathProber::hold_down(Instant now, const NetworkPath& path) {
+  Target* target = match(path);
+  if (target == nullptr) return;
+  const unsigned doublings = std::min(target->failures++, 10u);
+  target->held_until = now + std::min<Duration>(hold_down_first * (1 << doublings), hold_down_max);
 }
 
 void PathProber::hurry(Instant now, Duration interval) {

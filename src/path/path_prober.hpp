@@ -1,13 +1,17 @@
 // Knows the paths of one connection from the outside: which exist, which answer, how fast.
 //
 // Probes are single small frames beside QUIC (probe_frame.hpp). Paths not in use are kept warm: one
-// probe every 5 s (+- 20 %) to those that answer. A path that does not answer is asked after 0.2,
-// 0.4, 0.8 ... s, at most 10 times in a row, then once a minute: an address that never answers must
+// probe every 5 s (+- 20 %) to those that answer. A path that does not answer is asked after 0.1,
+// 0.2, 0.4 ... s, at most 10 times in a row, then once a minute: an address that never answers must
 // not be flooded because somebody named it (THREATS TQ10). `hurry` probes everything at once, the
 // path in use too, for a connection that has fallen silent: every half PTO at first, every second
-// in the end.
+// in the end. A probe that comes from a path not yet answered makes ours follow at once (the
+// triggered check of RFC 8445 s7.3.1.4): the far end's NAT has just opened.
 //
-// At most 8 targets; a new one beyond that takes the place of one that never answered, or is
+// A path that was left because it had died, or on which a migration failed, is held down: 2, 4, 8
+// ... s up to two minutes, before it may be chosen again; rescue may use it all the same.
+//
+// At most 16 targets; a new one beyond that takes the place of one that never answered, or is
 // refused.
 #pragma once
 
@@ -24,11 +28,13 @@ namespace quicmesh {
 
 class PathProber {
  public:
-  static constexpr std::size_t targets_max = 8;
+  static constexpr std::size_t targets_max = 16;
   static constexpr Duration warm_interval = 5s;
-  static constexpr Duration retry_first = 200ms;
+  static constexpr Duration retry_first = 100ms;
   static constexpr unsigned tries_max = 10;
   static constexpr Duration retry_slow = 60s;
+  static constexpr Duration hold_down_first = 2s;
+  static constexpr Duration hold_down_max = 120s;
 
   struct Sent {
     std::uint64_t nonce = 0;
@@ -44,6 +50,8 @@ class PathProber {
     unsigned unanswered = 0;
     std::uint64_t far_nonce = 0;  // of the far end's last probe: by it we name the path to it
     Instant due{};
+    unsigned failures = 0;  // in a row, of this path in use
+    Instant held_until{};
   };
 
   explicit PathProber(Rng rng) : rng_(rng) {}
@@ -64,6 +72,9 @@ class PathProber {
   /// Every target is due at once, and again after `interval` until it answers.
   void hurry(Instant now, Duration interval);
   void relax() { hurry_interval_ = Duration::zero(); }
+
+  /// The path failed in use: it is not to be chosen for a while.
+  void hold_down(Instant now, const NetworkPath& path);
 
   /// The fastest path but the current one that answered a probe sent at or after `since`.
   [[nodiscard]] const Target* best_since(Instant since) const;

@@ -1,6 +1,7 @@
 #include "quic/connection.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -315,6 +316,8 @@ QuicPathInfo QuicConnection::path_info() const {
   QuicPathInfo out;
   out.smoothed_rtt = Duration(static_cast<std::int64_t>(info.smoothed_rtt));
   out.latest_rtt = Duration(static_cast<std::int64_t>(info.latest_rtt));
+  const bool sampled = info.min_rtt != std::numeric_limits<ngtcp2_duration>::max();
+  out.least_rtt = sampled ? Duration(static_cast<std::int64_t>(info.min_rtt)) : Duration{};
   out.probe_timeout = Duration(static_cast<std::int64_t>(ngtcp2_conn_get_pto(conn_)));
   out.congestion_window_bytes = info.cwnd;
   out.bytes_in_flight = info.bytes_in_flight;

@@ -12,8 +12,9 @@
 namespace quicmesh {
 namespace {
 
-constexpr std::size_t train_packets_max = 64;    // UDP_MAX_SEGMENTS
-constexpr std::size_t train_bytes_max = 65'000;  // an IPv4 datagram's 65,535 less the headers
+constexpr std::size_t train_packets_max = 64;  // UDP_MAX_SEGMENTS
+// An IPv4 datagram's 65,535 less the headers, those of 64 relayed datagrams included.
+constexpr std::size_t train_bytes_max = 64'700;
 constexpr std::size_t stream_views_max = 16;
 
 // TLS alerts (RFC 8446 s6) come as CRYPTO_ERROR codes, 0x100 + alert (RFC 9001 s4.8).

@@ -44,6 +44,7 @@ enum class CloseCode : std::uint64_t;
 struct QuicPathInfo {
   Duration smoothed_rtt{};
   Duration latest_rtt{};
+  Duration least_rtt{};      // since the last change of path; zero if there was no sample
   Duration probe_timeout{};  // RFC 9002 s6.2.1
   std::uint64_t congestion_window_bytes = 0;
   std::uint64_t bytes_in_flight = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/address_codec.hpp"
 #include "base/base_errc.hpp"
 #include "base/byte_reader.hpp"
 #include "base/byte_writer.hpp"
@@ -44,31 +45,6 @@ std::uint8_t read_percent(ByteReader& reader) {
 
 NodeId read_node_id(ByteReader& reader) {
   return {reader.array<NodeId::size>()};
-}
-
-void write_address(ByteWriter& writer, const SocketAddress& address) {
-  const bool is_v4 = address.ip.family() == IpFamily::v4;
-  writer.u8(is_v4 ? 4 : 6);
-  writer.bytes(ByteView(address.ip.bytes()).first(is_v4 ? 4 : 16));
-  writer.u16(address.port);
-}
-
-SocketAddress read_address(ByteReader& reader) {
-  SocketAddress address;
-  switch (reader.u8()) {
-    case 4:
-      address.ip = IpAddress::v4(reader.array<4>());
-      break;
-    case 6:
-      address.ip = IpAddress::v6(reader.array<16>());
-      // An IPv4-mapped address would be a second spelling of an IPv4 address.
-      if (address.ip.family() != IpFamily::v6) reader.fail(BaseErrc::out_of_range);
-      break;
-    default:
-      reader.fail(BaseErrc::out_of_range);
-  }
-  address.port = reader.u16();
-  return address;
 }
 
 void write_hints(ByteWriter& writer, const std::vector<RelayHint>& hints) {

@@ -31,10 +31,10 @@ def limit_file_size(size):
 class Running:
     """A `quicmesh --json` whose lines are read as they come; every one must be a JSON object."""
 
-    def __init__(self, test, arguments, before=None):
+    def __init__(self, test, arguments, before=None, command=(BINARY,)):
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [BINARY, "--json", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [*command, "--json", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=self.errors, env=test.environment, cwd=test.folder, preexec_fn=before)
         self.lines = queue.Queue()
         self.seen = []

@@ -1,0 +1,159 @@
+// Two whole nodes behind NATs with a relay in common: connected at once, direct where NATs allow
+// it, in the same connection (S1.31, S1.39, S1.43, S1.45, S1.46).
+#include <gtest/gtest.h>
+
+#include "sim/mesh_node.hpp"
+#include "sim/verified_transfer.hpp"
+
+namespace quicmesh::sim {
+namespace {
+
+constexpr NatConfig full_cone{.filtering = NatDependence::endpoint_independent};
+constexpr NatConfig restricted_cone{.filtering = NatDependence::address_dependent};
+constexpr NatConfig port_restricted{};
+constexpr NatConfig symmetric{.mapping = NatDependence::address_and_port_dependent};
+
+LinkConfig link_of(Duration one_way) {
+  LinkConfig link;
+  link.delay = one_way;
+  link.bits_per_s = 100'000'000;
+  return link;
+}
+
+// 20 ms from each home to the internet's middle, where the relay is: 40 ms between the two, by the
+// relay and directly.
+struct World {
+  World(std::uint64_t seed, std::optional<NatConfig> left, std::optional<NatConfig> right)
+      : simulation({.seed = seed, .replay = "traversal"}) {
+    relay.emplace(simulation, place("relay", "192.0.2.1", std::nullopt, 0ms));
+    a.emplace(simulation, place("a", "203.0.113.1", left, 10ms));
+    b.emplace(simulation, place("b", "203.0.113.2", right, 10ms));
+    relay->serve_as_relay();
+    for (auto* node : {&relay, &a, &b})
+      (*node)->announce();
+    for (auto* node : {&a, &b}) {
+      (*node)->use_relay(*relay);
+      (*node)->listen([this](Instant now, const NodeEvent& event) {
+        if (std::holds_alternative<RelayUp>(event)) ++relays_up;
+        if (const auto* moved = std::get_if<PeerPathChanged>(&event)) {
+          if (moved->from_relay && !moved->to_relay) direct_at = now;
+        }
+        if (const auto* failed = std::get_if<PeerUnreachable>(&event)) {
+          unreachable = failed->error;
+        }
+      });
+    }
+  }
+
+  HostId place(const std::string& name, const char* address, std::optional<NatConfig> behaviour,
+               Duration one_way) {
+    Network& network = simulation.network();
+    const HostId host = network.add_host(name).value();
+    RealmId realm = internet;
+    IpAddress ip = IpAddress::parse(address).value();
+    if (behaviour) {
+      const NatPlacement placement{
+          name + " NAT", internet, {ip}, *behaviour, {link_of(one_way), link_of(one_way)}};
+      const NatId nat = network.add_nat(placement).value();
+      realm = network.inside(nat);
+      ip = IpAddress::v4({192, 168, 1, 2});
+      one_way = 100us;
+    }
+    EXPECT_TRUE(
+        network.add_interface(host, {"if", realm, ip, {link_of(one_way), link_of(one_way)}}));
+    return host;
+  }
+
+  bool dial(PathPolicy policy = PathPolicy::any) {
+    if (!simulation.run_until([&] { return relays_up >= 2; }, simulation.elapsed() + 5s)) {
+      return false;
+    }
+    dialled_at = simulation.now();
+    const auto started = a->command([&](NodeCore& core, Instant now) {
+      return core.connect(now, b->id(), std::span<const NetworkPath>{}, policy);
+    });
+    EXPECT_TRUE(started) << started.error().message();
+    return bool(simulation.run_until([&] { return connected(); }, simulation.elapsed() + 5s));
+  }
+
+  [[nodiscard]] bool connected() const {
+    return a->core().connectivity().connected(b->id()) &&
+           b->core().connectivity().connected(a->id());
+  }
+  [[nodiscard]] bool relayed() const {
+    return is_relayed(*a->core().connectivity().current_path(b->id()));
+  }
+
+  Simulation simulation;
+  std::optional<MeshNode> relay;
+  std::optional<MeshNode> a;
+  std::optional<MeshNode> b;
+  int relays_up = 0;
+  Instant dialled_at{};
+  std::optional<Instant> direct_at;
+  std::error_code unreachable;
+};
+
+struct Pair {
+  const char* name;
+  std::optional<NatConfig> left;
+  std::optional<NatConfig> right;
+  bool direct;
+};
+
+class Traversal : public testing::TestWithParam<Pair> {};
+
+TEST_P(Traversal, is_connected_at_once_and_direct_where_theory_allows) {
+  for (const bool swapped : {false, true}) {
+    const Pair& pair = GetParam();
+    World world(7, swapped ? pair.right : pair.left, swapped ? pair.left : pair.right);
+    ASSERT_TRUE(world.dial());
+    const Duration first = world.simulation.now() - world.dialled_at;
+    EXPECT_LE(first, 170ms);
+    VerifiedTransfer transfer(*world.a, *world.b, 20'000'000, 1);
+    const auto result = world.simulation.run_until([&] { return transfer.finished(); }, 60s);
+    EXPECT_TRUE(result) << result.message << transfer.trouble();
+    EXPECT_EQ(transfer.wrong_bytes(), 0u);
+    EXPECT_EQ(!world.relayed(), pair.direct) << "swapped " << swapped;
+    EXPECT_EQ(world.direct_at.has_value(), pair.direct);
+    if (pair.direct && world.direct_at) {
+      EXPECT_LE(*world.direct_at - world.dialled_at, 400ms);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Pairs, Traversal,
+    testing::Values(Pair{"none_none", {}, {}, true},
+                    Pair{"none_port_restricted", {}, port_restricted, true},
+                    Pair{"none_symmetric", {}, symmetric, true},
+                    Pair{"full_full", full_cone, full_cone, true},
+                    Pair{"full_port_restricted", full_cone, port_restricted, true},
+                    Pair{"full_symmetric", full_cone, symmetric, true},
+                    Pair{"restricted_restricted", restricted_cone, restricted_cone, true},
+                    Pair{"restricted_symmetric", restricted_cone, symmetric, true},
+                    Pair{"port_restricted_twice", port_restricted, port_restricted, true},
+                    Pair{"symmetric_twice", symmetric, symmetric, false}),
+    [](const auto& one) { return std::string(one.param.name); });
+
+TEST(TraversalPolicy, relay_only_stays_relayed) {
+  World world(1, full_cone, full_cone);
+  ASSERT_TRUE(world.dial(PathPolicy::relay_only));
+  (void)world.simulation.run_for(10s);
+  EXPECT_TRUE(world.relayed());
+}
+
+TEST(TraversalPolicy, a_peer_that_no_relay_knows_is_unreachable) {
+  World world(1, full_cone, full_cone);
+  ASSERT_TRUE(world.simulation.run_until([&] { return world.relays_up >= 2; }, 5s));
+  NodeId nobody;
+  nobody.bytes.fill(7);
+  ASSERT_TRUE(world.a->command([&](NodeCore& core, Instant now) {
+    return core.connect(now, nobody, std::span<const NetworkPath>{});
+  }));
+  ASSERT_TRUE(world.simulation.run_until([&] { return bool(world.unreachable); }, 15s));
+  EXPECT_EQ(world.unreachable, RelayErrc::not_here);
+}
+
+}  // namespace
+}  // namespace quicmesh::sim

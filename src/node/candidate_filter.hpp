@@ -1,0 +1,33 @@
+// Which of the addresses that a peer claims to have are probed.
+//
+// A claim costs the peer nothing, and a probe reaches whoever is there: so loopback, link-local,
+// multicast and other unusable addresses never are, nor system ports, nor our own; private ones
+// only where they can mean the same network to both (THREATS TQ9, TR2). An address is compared in
+// its one canonical form (quicmesh/socket_address.hpp).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/laboratory_address.hpp"
+#include "node/local_endpoint.hpp"
+#include "path/control_message.hpp"
+
+namespace quicmesh {
+
+/// What this side knows when it judges.
+struct CandidateContext {
+  std::span<const LocalEndpoint> endpoints;  // ours
+  std::vector<SocketAddress> observed;       // ours, as relays and STUN servers see us
+  /// The scope in which the two have met: of the relay's address, or the peer's own.
+  AddressScope met_in = AddressScope::public_internet;
+  AddressRules rules = AddressRules::internet;
+};
+
+inline constexpr std::uint16_t system_ports_end = 1024;
+
+/// The candidates that may be probed, in their order.
+std::vector<Candidate> usable_candidates(std::span<const Candidate> told,
+                                         const CandidateContext& context);
+
+}  // namespace quicmesh

@@ -1,0 +1,142 @@
+// How a node is reached and reaches others: candidates, relays, dialling by NodeId.
+#include <algorithm>
+#include <utility>
+
+#include "node/candidate_filter.hpp"
+#include "node/node_core.hpp"
+#include "node/relayed_path.hpp"
+#include "path/path_errc.hpp"
+
+namespace quicmesh {
+
+void NodeCore::set_endpoints(Instant now, std::vector<LocalEndpoint> endpoints) {
+  now_ = now;
+  endpoints_ = std::move(endpoints);
+  tell_candidates();
+}
+
+Result<void> NodeCore::add_relay(Instant now, const RelayHint& relay) {
+  now_ = now;
+  return relay_user_.client().add_relay(now, relay);
+}
+
+void NodeCore::serve_as_relay(const RelayLimits& limits) {
+  if (!relay_host_) relay_host_.emplace(limits, secure_rng_);
+}
+
+const RelayServer* NodeCore::relay_server() const {
+  return relay_host_ ? &relay_host_->server() : nullptr;
+}
+
+std::optional<NodeId> NodeCore::resolve_relay(NetworkPath& path) const {
+  const auto leg = is_relayed(path) ? relay_user_.leg_of(path) : std::nullopt;
+  if (!leg) return std::nullopt;
+  path = leg->path;
+  return leg->relay;
+}
+
+void NodeCore::handle_relay_frame(Instant now, const NetworkPath& path, MutableByteView datagram) {
+  const RelayFrameType type{datagram[0]};
+  if (relay_host_ && type != RelayFrameType::challenge) {
+    if (relay_host_->handle_frame(now, path, datagram)) return;
+  }
+  if (type == RelayFrameType::answer) return;
+  auto arrival = relay_user_.handle_frame(now, path, datagram);
+  if (!arrival && relay_user_.is_relay(path)) {
+    // The peer's first datagram may come on the heels of the relay's message about the session.
+    handle_timeout(now);
+    arrival = relay_user_.handle_frame(now, path, datagram);
+  }
+  if (!arrival) return;
+  connectivity_->handle_datagram(now, arrival->path, Ecn::not_ect,
+                                 datagram.subspan(arrival->offset));
+}
+
+std::optional<RelayTrain> NodeCore::forward_train(Instant now, const NetworkPath& source,
+                                                  ByteView train, std::size_t segment_size,
+                                                  std::span<RelayRun> runs) {
+  // Without relays of its own this node has no sessions as a client: all frames are for forwarding.
+  if (!relay_host_ || !relay_user_.client().relays().empty()) return std::nullopt;
+  now_ = now;
+  return relay_host_->forward_train(now, source, train, segment_size, runs);
+}
+
+Result<void> NodeCore::connect(Instant now, const NodeId& peer,
+                               std::span<const NetworkPath> candidates, PathPolicy policy) {
+  now_ = now;
+  const bool by_relay = policy != PathPolicy::direct_only && peer != id_ &&
+                        !connectivity_->connected(peer) &&
+                        relay_user_.client().connect(now, peer).has_value();
+  if (by_relay) relay_dials_[peer].policy = policy;
+  const auto direct = connectivity_->connect(now, peer, candidates, policy);
+  if (by_relay && !direct && direct.error() == PathErrc::no_candidates) return {};
+  return direct;
+}
+
+void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
+  if (auto* session = std::get_if<RelaySessionUp>(&event)) {
+    const NetworkPath path = relayed_path(session->session);
+    const auto dial = relay_dials_.find(session->peer);
+    if (dial != relay_dials_.end()) {
+      (void)connectivity_->connect(now, session->peer, std::span(&path, 1), dial->second.policy);
+      relay_dials_.erase(dial);
+    } else {
+      connectivity_->add_paths(now, session->peer, std::span(&path, 1));
+    }
+  } else if (auto* unreachable = std::get_if<RelayUnreachable>(&event)) {
+    const auto dial = relay_dials_.find(unreachable->peer);
+    if (dial == relay_dials_.end()) return;
+    auto direct_failed = std::move(dial->second.direct_failed);
+    relay_dials_.erase(dial);
+    if (connectivity_->connected(unreachable->peer) || connectivity_->dialling(unreachable->peer)) {
+      return;  // what becomes of that is told by it
+    }
+    if (direct_failed) {
+      events_.push_back(std::move(*direct_failed));
+    } else {
+      events_.push_back(PeerUnreachable{unreachable->peer, unreachable->reason, ""});
+    }
+  } else if (auto* up = std::get_if<RelayUp>(&event)) {
+    observed_[up->relay] = up->observed;
+    tell_candidates();
+    events_.push_back(std::move(*up));
+  } else if (auto* down = std::get_if<RelayDown>(&event)) {
+    events_.push_back(std::move(*down));
+  }
+}
+
+void NodeCore::tell_candidates() {
+  CandidatesMessage message;
+  const auto add = [&](CandidateKind kind, const SocketAddress& address) {
+    const bool known = std::ranges::any_of(
+        message.candidates, [&](const Candidate& one) { return one.address == address; });
+    if (!known) message.candidates.push_back({kind, address});
+  };
+  for (const LocalEndpoint& endpoint : endpoints_)
+    add(CandidateKind::host, endpoint.address);
+  for (const auto& [relay, address] : observed_)
+    add(CandidateKind::server_reflexive, address);
+  connectivity_->set_candidates(std::move(message));
+}
+
+void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
+  CandidateContext context;
+  context.endpoints = endpoints_;
+  context.rules = rules_;
+  for (const auto& [relay, address] : observed_)
+    context.observed.push_back(address);
+  const auto path = connectivity_->current_path(told.peer);
+  if (path && !is_relayed(*path)) {
+    context.met_in = scope_of(path->remote.ip, rules_);
+  } else if (!observed_.empty()) {
+    context.met_in = scope_of(observed_.begin()->second.ip, rules_);
+  }
+  std::vector<NetworkPath> paths;
+  for (const Candidate& candidate : usable_candidates(told.told.candidates, context)) {
+    const auto more = paths_to(candidate.address, endpoints_);
+    paths.insert(paths.end(), more.begin(), more.end());
+  }
+  connectivity_->add_paths(now, told.peer, paths);
+}
+
+}  // namespace quicmesh

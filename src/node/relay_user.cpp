@@ -1,0 +1,165 @@
+#include "node/relay_user.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "node/relayed_path.hpp"
+
+namespace quicmesh {
+
+std::optional<StreamKey> RelayUser::control_of(const NodeId& relay) const {
+  for (const auto& [stream, control] : controls_) {
+    if (control.relay == relay) return stream;
+  }
+  return std::nullopt;
+}
+
+void RelayUser::open(Instant now, Connectivity& connectivity, const RelayHint& relay,
+                     std::span<const LocalEndpoint> endpoints) {
+  if (connectivity.connected(relay.id)) return start_control(now, connectivity, relay.id);
+  std::vector<NetworkPath> candidates;
+  for (const SocketAddress& address : relay.addresses) {
+    const auto more = paths_to(address, endpoints);
+    candidates.insert(candidates.end(), more.begin(), more.end());
+  }
+  opening_.insert(relay.id);
+  const auto dialled = connectivity.connect(now, relay.id, candidates, PathPolicy::direct_only);
+  if (!dialled && !connectivity.dialling(relay.id)) {
+    opening_.erase(relay.id);
+    client_.control_down(now, relay.id);
+  }
+}
+
+void RelayUser::start_control(Instant now, Connectivity& connectivity, const NodeId& relay) {
+  opening_.erase(relay);
+  const StreamHeader header{StreamKind::stream, std::string(relay_alpn)};
+  const auto stream = connectivity.open_stream(now, relay, header, true);
+  const auto path = connectivity.current_path(relay);
+  RelayKey key;
+  if (!stream || !path || is_relayed(*path) ||
+      !connectivity.export_secret(stream->connection, relay_exporter_label, key)) {
+    if (stream) (void)connectivity.reset_stream(*stream, CloseCode::cancelled);
+    return client_.control_down(now, relay);
+  }
+  controls_.emplace(*stream, Control{relay, {}});
+  paths_[relay] = *path;
+  client_.control_up(now, relay, *path, key);
+}
+
+void RelayUser::shut(Connectivity& connectivity, const NodeId& relay) {
+  opening_.erase(relay);
+  paths_.erase(relay);
+  const auto stream = control_of(relay);
+  if (!stream) return;
+  (void)connectivity.reset_stream(*stream, CloseCode::cancelled);  // it may be over already
+  (void)connectivity.stop_stream(*stream, CloseCode::cancelled);
+  controls_.erase(*stream);
+}
+
+void RelayUser::on_connected(Instant now, Connectivity& connectivity, const NodeId& peer) {
+  if (opening_.contains(peer)) start_control(now, connectivity, peer);
+}
+
+void RelayUser::on_unreachable(Instant now, const NodeId& peer) {
+  if (opening_.erase(peer) > 0) client_.control_down(now, peer);
+}
+
+void RelayUser::on_path_changed(const NodeId& peer, const NetworkPath& path) {
+  const auto found = paths_.find(peer);
+  if (found == paths_.end() || is_relayed(path)) return;
+  found->second = path;
+  client_.control_path_changed(peer, path);
+}
+
+bool RelayUser::on_data(Instant now, Connectivity& connectivity, const PeerStreamData& data) {
+  const auto found = controls_.find(data.stream);
+  if (found == controls_.end()) return false;
+  connectivity.credit(data.stream, data.data.size());
+  Control& control = found->second;
+  const NodeId relay = control.relay;
+  control.inbox.append(data.data);
+  while (const auto message = control.inbox.next())
+    client_.handle_message(now, relay, *message);
+  if (control.inbox.broken() || data.end) {
+    shut(connectivity, relay);
+    client_.control_down(now, relay);
+  }
+  return true;
+}
+
+bool RelayUser::on_ended(Instant now, const StreamKey& stream) {
+  const auto found = controls_.find(stream);
+  if (found == controls_.end()) return false;
+  const NodeId relay = found->second.relay;
+  controls_.erase(found);
+  paths_.erase(relay);
+  client_.control_down(now, relay);
+  return true;
+}
+
+std::optional<RelayUser::Arrival> RelayUser::handle_frame(Instant now, const NetworkPath& path,
+                                                          ByteView datagram) {
+  const auto arrival = client_.handle_frame(now, path, datagram);
+  if (!arrival) return std::nullopt;
+  return Arrival{relayed_path(arrival->session), datagram.size() - arrival->payload.size()};
+}
+
+bool RelayUser::is_relay(const NetworkPath& path) const {
+  return std::ranges::any_of(paths_,
+                             [&](const auto& one) { return one.second.remote == path.remote; });
+}
+
+bool RelayUser::wrap(Transmit& train, MutableByteView buffer) const {
+  const RelaySessionId id = relay_session_of(train.path);
+  const auto session = sessions_.find(id);
+  if (session == sessions_.end()) return false;
+  const auto path = paths_.find(session->second.relay);
+  if (path == paths_.end()) return false;
+  wrap_train(encode_relay_header({session->second.role, id}), train, buffer);
+  train.path = path->second;
+  train.ecn = Ecn::not_ect;  // a mark of one leg would be lost on the other
+  return true;
+}
+
+std::optional<RelayUser::Leg> RelayUser::leg_of(const NetworkPath& path) const {
+  const auto session = sessions_.find(relay_session_of(path));
+  if (session == sessions_.end()) return std::nullopt;
+  const auto found = paths_.find(session->second.relay);
+  return Leg{session->second.relay, found == paths_.end() ? NetworkPath{} : found->second};
+}
+
+void RelayUser::pump(Instant now, Connectivity& connectivity,
+                     std::span<const LocalEndpoint> endpoints) {
+  while (auto output = client_.poll_output()) {
+    if (const auto* wanted = std::get_if<RelayOpen>(&*output)) {
+      open(now, connectivity, wanted->relay, endpoints);
+    } else if (const auto* unwanted = std::get_if<RelayShut>(&*output)) {
+      shut(connectivity, unwanted->relay);
+    } else {
+      const auto& message = std::get<RelaySendTo>(*output);
+      const auto stream = control_of(message.relay);
+      if (!stream) continue;
+      Bytes bytes = encode_relay_message(message.message);
+      if (connectivity.write(*stream, bytes, false)) continue;
+      shut(connectivity, message.relay);
+      client_.control_down(now, message.relay);
+    }
+  }
+  while (auto event = client_.poll_event()) {
+    if (const auto* up = std::get_if<RelaySessionUp>(&*event)) {
+      sessions_[up->session] = {up->relay, up->role};
+    } else if (const auto* down = std::get_if<RelaySessionDown>(&*event)) {
+      sessions_.erase(down->session);
+    }
+    events_.push_back(std::move(*event));
+  }
+}
+
+std::optional<RelayEvent> RelayUser::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  RelayEvent event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+}  // namespace quicmesh
