@@ -6,6 +6,7 @@
 #include "control_protocol.hpp"
 #include "file_inbox.hpp"
 #include "invocation.hpp"
+#include "ping_quota.hpp"
 #include "quicmesh/node.hpp"
 
 namespace quicmesh::cli {
@@ -22,6 +23,12 @@ constexpr std::array limits{
     Limit{"connection.datagrams", Connection::datagrams_max, "the oldest datagram goes",
           "flow_datagrams_dropped"},
     Limit{"stream.write_queue_bytes", Stream::write_queue_max, "writing waits"},
+    Limit{"peer.write_queue_bytes", Stream::write_queue_peer_max,
+          "writing waits, but for a little of each stream"},
+    Limit{"node.write_queue_bytes", Stream::write_queue_node_max,
+          "writing waits, but for a little of each stream"},
+    Limit{"ping.streams_per_peer", PingQuota::streams_per_peer_max, "one more is reset"},
+    Limit{"ping.answers_per_second", PingQuota::answers_per_second, "further answers wait"},
     Limit{"node.handlers_per_peer", Node::handlers_per_peer_max, "further streams wait"},
     Limit{"node.streams_waiting", Node::streams_waiting_max, "the newest stream is refused",
           "streams_refused"},

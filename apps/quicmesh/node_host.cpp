@@ -52,7 +52,10 @@ asio::awaitable<Outcome<void>> NodeHost::start(asio::thread_pool& pool) {
                                            node.error()));
   }
   node_ = std::move(*node);
-  if (auto handled = node_->handle(ping_protocol, answer_pings); !handled)
+  auto answer = [quota = std::make_shared<PingQuota>()](Stream stream) {
+    return answer_pings(quota, std::move(stream));
+  };
+  if (auto handled = node_->handle(ping_protocol, std::move(answer)); !handled)
     co_return std::unexpected(make_failure("cannot answer pings", handled.error()));
   asio::co_spawn(executor_, pump_events(), asio::detached);
   co_return Outcome<void>();

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/byte_reader.hpp"
 #include "base/byte_writer.hpp"
 #include "node_events.hpp"
 #include "operation.hpp"
@@ -69,19 +70,49 @@ Bytes ping_message(std::int64_t seq) {
   return message;
 }
 
-/// Sends one ping and waits for its answer.
+/// The number of the ping that a message is, or answers.
+std::uint64_t number_in(const Bytes& message) {
+  ByteReader reader(message);
+  return reader.u64();
+}
+
+/// Sends one ping and waits for its answer. A peer that sends anything but answers, in the order of
+/// the pings, is in error: it could go on for ever.
 Task<void> exchange(Stream& stream, Bytes message) {
   auto writing = stream.write(ByteView(message));
   if (const auto written = co_await std::move(writing); !written)
     co_return failure(written.error());
-  while (true) {
+  for (std::uint64_t next = 0;;) {
     auto reading = stream.read_exactly(ping_size);
     const auto answer = co_await std::move(reading);
     if (!answer) co_return failure(answer.error());
-    // The answer to a ping that was given up before may still come.
     if (*answer == message) co_return Result<void>();
+    // The answer to a ping that was given up before may still come.
+    const std::uint64_t number = number_in(*answer);
+    if (number < next || number >= number_in(message))
+      co_return failure(std::make_error_code(std::errc::protocol_error));
+    next = number + 1;
   }
 }
+
+/// A stream's place in a quota, given back at its end, however that comes.
+class QuotaPlace {
+ public:
+  QuotaPlace(std::shared_ptr<PingQuota> quota, NodeId peer)
+      : quota_(std::move(quota)), peer_(peer), taken_(quota_->open(peer, Clock::now())) {}
+  QuotaPlace(const QuotaPlace&) = delete;
+  QuotaPlace& operator=(const QuotaPlace&) = delete;
+  ~QuotaPlace() {
+    if (taken_) quota_->close(peer_);
+  }
+
+  [[nodiscard]] explicit operator bool() const { return taken_; }
+
+ private:
+  std::shared_ptr<PingQuota> quota_;  // shared by all places
+  NodeId peer_;
+  bool taken_;
+};
 
 asio::awaitable<PathStatus> current_path(NodeHost& host, NodeId peer) {
   auto asking = host.node()->paths(peer);
@@ -140,11 +171,17 @@ asio::awaitable<Outcome<void>> exchange_all(Operation& operation, const PingRequ
 
 }  // namespace
 
-asio::awaitable<void> answer_pings(Stream stream) {
+asio::awaitable<void> answer_pings(std::shared_ptr<PingQuota> quota, Stream stream) {
+  const QuotaPlace place(quota, stream.peer());
+  if (!place) co_return;
   while (true) {
     auto reading = stream.read_exactly(ping_size);
     auto message = co_await std::move(reading);
     if (!message) break;
+    if (const Duration wait = quota->answer(stream.peer(), Clock::now()); wait > Duration::zero()) {
+      auto resting = pause_for(wait);
+      co_await std::move(resting);
+    }
     auto writing = stream.write(std::move(*message));
     if (const auto written = co_await std::move(writing); !written) co_return;
   }

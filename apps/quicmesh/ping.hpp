@@ -6,16 +6,18 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include <boost/asio/awaitable.hpp>
 
+#include "ping_quota.hpp"
 #include "quicmesh/stream.hpp"
 
 namespace quicmesh::cli {
 
 inline constexpr std::size_t ping_size = 16;
 
-/// Serves one stream until it ends.
-boost::asio::awaitable<void> answer_pings(Stream stream);
+/// Serves one stream until it ends, as far as `quota`, shared by the streams of all peers, permits.
+boost::asio::awaitable<void> answer_pings(std::shared_ptr<PingQuota> quota, Stream stream);
 
 }  // namespace quicmesh::cli

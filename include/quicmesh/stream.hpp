@@ -25,8 +25,13 @@ struct StreamState;
 
 class Stream {
  public:
-  /// A write waits while more than this is queued before the connection's own send buffer.
-  static constexpr std::size_t write_queue_max = 1u << 20;
+  /// A write waits while as much as this is queued before the connection's own send buffer.
+  static constexpr std::size_t write_queue_max = 256u << 10;
+  /// And as much as this while all streams to the peer, or all streams of the node, have queued
+  /// more than their bounds below: peers that do not read cost patience, not memory.
+  static constexpr std::size_t write_queue_min = 4u << 10;
+  static constexpr std::size_t write_queue_peer_max = 4u << 20;
+  static constexpr std::size_t write_queue_node_max = 64u << 20;
 
   /// An empty handle: every operation fails with IoErrc::empty_handle.
   Stream() = default;
@@ -36,9 +41,10 @@ class Stream {
 
   [[nodiscard]] explicit operator bool() const { return state_ != nullptr; }
 
-  /// Queues `data`, then waits while the queue is too long. Fails with stream_reset or
+  /// Queues `data`, waiting while the queue is too long for them. Fails with stream_reset or
   /// stream_refused (the peer does not want it), the connection's error, or stream_finished.
-  /// Cancelled, the data stay queued.
+  /// Cancelled, what was not queued yet is not written; up to write_queue_min bytes, that is
+  /// nothing or all.
   Task<void> write(Bytes data);
   /// The same for borrowed bytes, which are copied before the call returns.
   Task<void> write(ByteView data);

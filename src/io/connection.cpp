@@ -54,12 +54,21 @@ Task<Bytes> receive_on(StatePointer state) {
   const auto flow = state->hub->flow_of(*state);
   const io::Occupied busy(flow->reader_busy);
   if (!busy) co_return failure(IoErrc::already_waiting);
+  if (flow->reads.too_long()) {
+    auto resting = io::let_others_run(flow->reads);
+    if (!co_await std::move(resting))
+      co_return failure(std::make_error_code(std::errc::operation_canceled));
+  }
   for (;;) {
     auto data = state->hub->take_datagram(*flow);
     if (!data) co_return failure(data.error());
-    if (*data) co_return std::move(**data);
+    if (*data) {
+      flow->reads.add((*data)->size());
+      co_return std::move(**data);
+    }
     auto waiting = state->hub->wait(std::shared_ptr<io::WaitSlot>(flow, &flow->reader));
     const std::error_code error = co_await std::move(waiting);
+    flow->reads.end();
     if (error && error != IoErrc::node_closed) co_return failure(error);
   }
 }

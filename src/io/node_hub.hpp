@@ -13,6 +13,7 @@
 // Phases: open -> closing (no new work, flushing) -> closed (all waits end with node_closed).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -26,10 +27,12 @@
 
 #include "base/bounded_queue.hpp"
 #include "base/hash.hpp"
+#include "io/heap_trim.hpp"
 #include "io/node_client.hpp"
 #include "io/node_driver.hpp"
 #include "io/stream_state.hpp"
 #include "io/wait_slot.hpp"
+#include "io/write_budget.hpp"
 #include "quicmesh/event.hpp"
 #include "quicmesh/node.hpp"
 #include "quicmesh/task.hpp"
@@ -77,11 +80,13 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void answer(Reply& reply);
 
   // Streams, for their handles (node_hub_streams.cpp).
-  Result<std::optional<Bytes>> take_chunk(StreamState& stream);
+  /// The next bytes, at most `size_max`; none at the end, nothing if the reader must wait.
+  Result<std::optional<Bytes>> take_chunk(StreamState& stream, std::size_t size_max);
   void put_back(StreamState& stream, Bytes chunk);
-  Result<void> enqueue(const std::shared_ptr<StreamState>& stream, Bytes data);
-  /// Whether a writer may go on; its error otherwise.
-  Result<bool> write_room(StreamState& stream);
+  /// Queues `data` from `offset` on, as much as there is room for, and says how much that was;
+  /// none: the writer must wait. All of it at once is moved out of `data`.
+  Result<std::size_t> enqueue(const std::shared_ptr<StreamState>& stream, Bytes& data,
+                              std::size_t offset);
   Result<void> finish(const std::shared_ptr<StreamState>& stream);
   void reset(const std::shared_ptr<StreamState>& stream);
   void drop(const std::shared_ptr<StreamState>& stream);
@@ -109,7 +114,9 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   // NodeClient: the network thread (node_hub_network.cpp).
   void apply(Instant now, HostedNode& node) override;
   bool deliver(Instant now, HostedNode& node) override;
-  [[nodiscard]] Instant deadline() const override { return deadline_; }
+  [[nodiscard]] Instant deadline() const override {
+    return std::min(deadline_, heap_trim_.deadline());
+  }
   [[nodiscard]] bool over() const override { return core_closed_; }
   void on_removed() override;
 
@@ -154,6 +161,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void serve(NodeCore& core, const std::shared_ptr<StreamState>& stream);
   void pump(NodeCore& core, StreamState& stream);
   void break_stream(StreamState& stream, std::error_code error);
+  /// Under the mutex: nothing of what is queued will be sent.
+  void forget_queued(StreamState& stream);
   void serve(Instant now, NodeCore& core, const std::shared_ptr<FlowState>& flow);
   bool check_unready_flows(Instant now, NodeCore& core);
   void try_open(Instant now, NodeCore& core, const std::shared_ptr<OpenReply>& reply);
@@ -228,6 +237,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   std::vector<std::shared_ptr<FlowState>> dirty_flows_;
   bool knocked_ = false;
   std::size_t lazy_credit_ = 0;  // given without a knock
+  WriteBudget write_budget_;
   std::unordered_map<NodeId, Peer> peers_;
   std::map<std::string, Protocol, std::less<>> protocols_;
   std::unordered_map<NodeId, std::string> reasons_;
@@ -251,6 +261,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   std::vector<std::shared_ptr<StreamState>> flushing_;
   std::vector<std::shared_ptr<FlowState>> unready_flows_;
   Instant deadline_ = never;
+  HeapTrim heap_trim_;
+  bool streams_lost_ = false;  // in this turn
   bool core_closed_ = false;
   struct Draining {
     Instant deadline{};
@@ -261,10 +273,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
 
   static constexpr std::size_t credit_step = 64u << 10;       // a quarter of the first window
   static constexpr std::size_t lazy_credit_max = 256u << 10;  // over all streams
-  static constexpr std::size_t gather_below = 4096;           // smaller writes share a chunk
-  static constexpr std::size_t gathered_max = 32u << 10;
-  static constexpr std::size_t reasons_max = 1024;  // the oldest goes
-  static constexpr Duration drain_patience = 5s;    // without any progress
+  static constexpr std::size_t reasons_max = 1024;            // the oldest goes
+  static constexpr Duration drain_patience = 5s;              // without any progress
 };
 
 }  // namespace quicmesh::io

@@ -10,6 +10,8 @@
 namespace quicmesh::io {
 namespace {
 
+constexpr std::size_t inbox_kept = 4096;  // events; a flood needs more
+
 std::error_code error_of_code(std::uint64_t code) {
   if (code == std::to_underlying(CloseCode::unknown_protocol)) return QuicErrc::stream_refused;
   return QuicErrc::stream_reset;
@@ -46,6 +48,7 @@ void NodeHub::apply(Instant now, HostedNode& node) {
   serving_.clear();
   serving_flows_.clear();
   advance_close(now, node);
+  heap_trim_.handle_timeout(now);
 }
 
 bool NodeHub::deliver(Instant now, HostedNode& node) {
@@ -62,6 +65,8 @@ bool NodeHub::deliver(Instant now, HostedNode& node) {
     }
   }
   inbox_.clear();
+  if (inbox_.capacity() > inbox_kept) std::vector<NodeEvent>().swap(inbox_);
+  if (std::exchange(streams_lost_, false)) heap_trim_.want(now);
   bool changed = !after_.empty();
   std::vector<Command> after;
   after.swap(after_);
@@ -113,7 +118,7 @@ void NodeHub::on_event(PeerStreamData& event) {
     return;
   }
   StreamState& stream = *found->second;
-  if (size > 0) stream.arrived.push(std::move(event.data));
+  if (size > 0) stream.arrived.append(std::move(event.data));
   if (event.end) stream.end_arrived = true;
   signal(stream.reader, {}, batch_);
 }
@@ -157,6 +162,7 @@ void NodeHub::on_event(PeerStreamFinished& event) {
   if (stream->queued_bytes > 0 && !stream->write_error) {
     stream->write_error = QuicErrc::stream_reset;
   }
+  forget_queued(*stream);
   for (const auto& reply : stream->flushers)
     answer(*reply, stream->write_error, batch_);
   stream->flushers.clear();
@@ -171,6 +177,7 @@ void NodeHub::on_event(PeerStreamLost& event) {
   if (found == streams_.end()) return;
   const std::shared_ptr<StreamState> stream = found->second;
   streams_.erase(found);
+  streams_lost_ = true;
   stream->over = true;
   if (!stream->read_error) stream->read_error = event.error;  // shown after all that has arrived
   if (!stream->write_error) stream->write_error = event.error;

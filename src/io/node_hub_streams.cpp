@@ -15,13 +15,22 @@ void NodeHub::mark_dirty(const std::shared_ptr<StreamState>& stream) {
   dirty_streams_.push_back(stream);
 }
 
-Result<std::optional<Bytes>> NodeHub::take_chunk(StreamState& stream) {
+namespace {
+
+/// By the reader; what it takes is consumed, unless it was so before it was put back.
+Bytes take_reading(StreamState& stream, std::size_t size_max) {
+  Bytes chunk = stream.reading.take(size_max);
+  const std::size_t again = std::min(stream.credited_early, chunk.size());
+  stream.credited_early -= again;
+  stream.consumed += chunk.size() - again;
+  return chunk;
+}
+
+}  // namespace
+
+Result<std::optional<Bytes>> NodeHub::take_chunk(StreamState& stream, std::size_t size_max) {
   const bool settle_credit = stream.consumed >= credit_step;
-  if (!stream.reading.empty() && !settle_credit) {
-    Bytes chunk = stream.reading.pop();
-    stream.consumed += chunk.size();
-    return chunk;
-  }
+  if (!stream.reading.empty() && !settle_credit) return take_reading(stream, size_max);
   std::optional<Bytes> chunk;
   bool must_wake = false;
   {
@@ -35,8 +44,7 @@ Result<std::optional<Bytes>> NodeHub::take_chunk(StreamState& stream) {
     }
     if (stream.reading.empty()) stream.reading.swap(stream.arrived);
     if (!stream.reading.empty()) {
-      chunk = stream.reading.pop();
-      stream.consumed += chunk->size();
+      chunk = take_reading(stream, size_max);
     } else if (stream.end_arrived) {
       chunk.emplace();
     } else if (stream.read_error) {
@@ -52,39 +60,37 @@ Result<std::optional<Bytes>> NodeHub::take_chunk(StreamState& stream) {
 }
 
 void NodeHub::put_back(StreamState& stream, Bytes chunk) {
-  stream.consumed -= std::min(stream.consumed, chunk.size());
+  const std::size_t uncredited = std::min(stream.consumed, chunk.size());
+  stream.consumed -= uncredited;
+  stream.credited_early += chunk.size() - uncredited;
   stream.reading.unpop(std::move(chunk));
 }
 
-Result<void> NodeHub::enqueue(const std::shared_ptr<StreamState>& stream, Bytes data) {
+Result<std::size_t> NodeHub::enqueue(const std::shared_ptr<StreamState>& stream, Bytes& data,
+                                     std::size_t offset) {
   bool must_wake = false;
+  std::size_t size = 0;
   {
     const std::scoped_lock lock(mutex_);
     if (stream->write_error) return failure(stream->write_error);
     if (stream->finish_wanted) return failure(IoErrc::stream_finished);
     if (phase_ != Phase::open) return failure(IoErrc::node_closed);
-    const std::size_t size = data.size();
-    Bytes* last = stream->queued.last();
-    if (last != nullptr && size < gather_below && last->size() + size <= gathered_max) {
-      last->insert(last->end(), data.begin(), data.end());
+    if (stream->over) return failure(QuicErrc::stream_closed);
+    size = write_budget_.admit(stream->peer, stream->queued_bytes, data.size() - offset);
+    stream->writer.signalled = false;
+    if (size == 0) return size;
+    if (size == data.size()) {
+      stream->queued.append(std::move(data));
     } else {
-      stream->queued.push(std::move(data));
+      stream->queued.append(to_bytes(ByteView(data).subspan(offset, size)));
     }
     stream->queued_bytes += size;
-    stream->writer.signalled = false;
+    write_budget_.charge(stream->peer, size);
     mark_dirty(stream);
     must_wake = knock();
   }
   if (must_wake) wake();
-  return {};
-}
-
-Result<bool> NodeHub::write_room(StreamState& stream) {
-  const std::scoped_lock lock(mutex_);
-  if (stream.write_error) return failure(stream.write_error);
-  if (stream.queued_bytes <= Stream::write_queue_max) return true;
-  if (phase_ == Phase::closed) return failure(IoErrc::node_closed);
-  return false;
+  return size;
 }
 
 Result<void> NodeHub::finish(const std::shared_ptr<StreamState>& stream) {
@@ -139,7 +145,7 @@ void NodeHub::drop(const std::shared_ptr<StreamState>& stream) {
     const std::scoped_lock lock(mutex_);
     stream->dropped = true;
     stream->credit += std::exchange(stream->consumed, 0);
-    stream->credit += stream->arrived.bytes() + stream->reading.bytes();
+    stream->credit += stream->arrived.bytes() + stream->reading.bytes() - stream->credited_early;
     unread.swap(stream->arrived);
     if (stream->over) return;
     if (!stream->finish_wanted && !stream->write_error) {
@@ -222,7 +228,7 @@ void NodeHub::serve(NodeCore& core, const std::shared_ptr<StreamState>& stream) 
       stream->unsent.swap(stream->queued);
     } else {
       while (!stream->queued.empty())
-        stream->unsent.push(stream->queued.pop());
+        stream->unsent.append(stream->queued.pop());
     }
     if (stream->over) return;
   }
@@ -262,15 +268,20 @@ void NodeHub::pump(NodeCore& core, StreamState& stream) {
   if (accepted == 0) return;
   const std::scoped_lock lock(mutex_);
   stream.queued_bytes -= accepted;
-  if (stream.queued_bytes <= Stream::write_queue_max / 2) signal(stream.writer, {}, batch_);
+  write_budget_.release(stream.peer, accepted);
+  if (write_budget_.has_room(stream.peer, stream.queued_bytes)) signal(stream.writer, {}, batch_);
+}
+
+void NodeHub::forget_queued(StreamState& stream) {
+  stream.unsent.clear();
+  stream.queued.clear();
+  write_budget_.release(stream.peer, std::exchange(stream.queued_bytes, 0));
 }
 
 void NodeHub::break_stream(StreamState& stream, std::error_code error) {
   stream.broken = true;
-  stream.unsent.clear();
   const std::scoped_lock lock(mutex_);
-  stream.queued.clear();
-  stream.queued_bytes = 0;
+  forget_queued(stream);
   if (!stream.write_error) stream.write_error = error;
   signal(stream.writer, {}, batch_);
   for (const auto& reply : stream.flushers)

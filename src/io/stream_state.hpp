@@ -15,6 +15,7 @@
 
 #include "base/bounded_queue.hpp"
 #include "io/chunk_list.hpp"
+#include "io/streak.hpp"
 #include "io/wait_slot.hpp"
 #include "path/path_event.hpp"
 #include "quicmesh/bytes.hpp"
@@ -36,7 +37,7 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   bool end_arrived = false;
   std::error_code read_error;
   ChunkList queued;
-  std::size_t queued_bytes = 0;  // in `queued` and `unsent`
+  std::size_t queued_bytes = 0;  // in `queued` and `unsent`, charged to the hub's WriteBudget
   std::error_code write_error;
   bool finish_wanted = false;
   bool reset_wanted = false;
@@ -53,7 +54,10 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   std::atomic<bool> reader_busy{false};
   std::atomic<bool> writer_busy{false};
   ChunkList reading;
-  std::size_t consumed = 0;  // of `reading`, not yet in `credit`
+  std::size_t consumed = 0;        // of `reading`, not yet in `credit`
+  std::size_t credited_early = 0;  // in `credit` already, and then put back unread
+  Streak reads;
+  Streak writes;
 
   // The network thread's own.
   ChunkList unsent;
@@ -77,7 +81,9 @@ struct FlowState {
   bool dropped = false;
   WaitSlot reader;
 
+  // The reader's own.
   std::atomic<bool> reader_busy{false};
+  Streak reads;
 
   // The network thread's own.
   std::optional<StreamKey> key;

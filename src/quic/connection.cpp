@@ -37,6 +37,7 @@ QuicConnection::QuicConnection(QuicShared& shared, ConnectionHandle handle, TlsR
 }
 
 QuicConnection::~QuicConnection() {
+  note_sent(unsent_bytes_);
   if (conn_ != nullptr) ngtcp2_conn_del(conn_);
   if (session_ != nullptr) gnutls_deinit(session_);
   secure_wipe(exporter_secret_);

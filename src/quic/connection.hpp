@@ -52,6 +52,7 @@ struct QuicShared {
   ConnectionIds ids;
   std::deque<QuicEvent> events;
   QuicCounters counters;
+  std::size_t unsent_bytes = 0;  // of all connections' streams
 
   /// RFC 9000 s10.3.2: the same for an id whenever it is asked for, and nobody else can make it.
   /// Keyed BLAKE3 where ngtcp2's own function runs HKDF, which took a twentieth of a handshake.
@@ -169,6 +170,9 @@ class QuicConnection {
   void report_readable(Stream& stream);
   void report_writable(Stream& stream);
   void queue_stream(Stream& stream);
+  /// Bytes that a stream may hold unsent now.
+  [[nodiscard]] std::size_t unsent_allowance() const;
+  void note_sent(std::size_t bytes);
   void finish_if_over(Stream& stream);
   void give_back(Stream& stream, std::size_t bytes);
 
@@ -220,7 +224,8 @@ class QuicConnection {
   std::vector<StreamId> blocked_;  // by flow control; offered again with every train
   boost::container::deque<Bytes> datagrams_;
   std::vector<QuicEvent> held_events_;
-  std::size_t uncredited_ = 0;  // over all streams: received, not yet given back to flow control
+  std::size_t uncredited_ = 0;    // over all streams: received, not yet given back to flow control
+  std::size_t unsent_bytes_ = 0;  // over all streams
   std::uint64_t payload_received_ = 0;
   std::size_t credited_bytes_ = 0;
   std::uint64_t packets_since_key_update_ = 0;

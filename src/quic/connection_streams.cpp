@@ -40,11 +40,13 @@ Result<void> QuicConnection::write(StreamId id, Bytes& data, bool end) {
   if (stream->write_closed || stream->end_queued || stream->transport_closed) {
     return failure(QuicErrc::stream_closed);
   }
-  if (stream->send.unsent() >= shared_.config.stream_unsent_max ||
+  if (stream->send.unsent() >= unsent_allowance() ||
       stream->send.held() >= shared_.config.stream_send_buffer) {
     stream->would_block = true;
     return failure(QuicErrc::would_block);
   }
+  unsent_bytes_ += data.size();
+  shared_.unsent_bytes += data.size();
   stream->send.append(std::move(data));
   stream->end_queued = end;
   queue_stream(*stream);
@@ -158,12 +160,25 @@ void QuicConnection::report_readable(Stream& stream) {
 }
 
 void QuicConnection::report_writable(Stream& stream) {
-  if (!stream.would_block || stream.send.unsent() > shared_.config.stream_unsent_max / 2 ||
+  if (!stream.would_block || stream.send.unsent() > unsent_allowance() / 2 ||
       stream.send.held() > shared_.config.stream_send_buffer / 2) {
     return;
   }
   stream.would_block = false;
   emit(StreamWritable{handle_, stream.id});
+}
+
+std::size_t QuicConnection::unsent_allowance() const {
+  const QuicConfig& config = shared_.config;
+  const bool roomy = unsent_bytes_ < config.connection_unsent_max &&
+                     shared_.unsent_bytes < config.endpoint_unsent_max;
+  if (roomy) return config.stream_unsent_max;
+  return std::min(config.stream_unsent_min, config.stream_unsent_max);
+}
+
+void QuicConnection::note_sent(std::size_t bytes) {
+  unsent_bytes_ -= bytes;
+  shared_.unsent_bytes -= bytes;
 }
 
 void QuicConnection::queue_stream(Stream& stream) {
@@ -189,6 +204,7 @@ void QuicConnection::finish_if_over(Stream& stream) {
     send_queue_.erase(std::ranges::find(send_queue_, stream.id));
   }
   emit(StreamFinished{handle_, stream.id});
+  note_sent(stream.send.unsent());  // or rather, never to be sent
   streams_.erase(stream.id);
 }
 

@@ -186,6 +186,7 @@ ngtcp2_ssize QuicConnection::write_stream_frames(ngtcp2_path_storage& path, ngtc
                                   std::to_underlying(id), vectors.data(), count, to_ngtcp2(now));
     if (taken >= 0) {
       stream->send.mark_sent(static_cast<std::size_t>(taken));
+      note_sent(static_cast<std::size_t>(taken));
       if (taken > 0 && unacknowledged_since_ == never) unacknowledged_since_ = now;
       report_writable(*stream);
       if (with_end && stream->send.unsent() == 0) {

@@ -49,6 +49,12 @@ struct QuicConfig {
   /// A stream accepts data while it holds fewer bytes than these: not yet sent (more would only
   /// fall out of the processor's cache before its turn comes), and not yet acknowledged.
   std::size_t stream_unsent_max = 256u << 10;
+  /// While one connection, or all of them, hold more than these unsent, a stream takes data only up
+  /// to `stream_unsent_min`: peers that do not read must not fill the memory with many streams.
+  /// Above zero, so that no stream waits for another one to make progress.
+  std::size_t connection_unsent_max = 4u << 20;
+  std::size_t endpoint_unsent_max = 64u << 20;
+  std::size_t stream_unsent_min = 16u << 10;
   std::size_t stream_send_buffer = 16u << 20;
   /// Datagrams queued for sending, and received but not read, in each connection; oldest goes.
   /// 0: this node takes none, and says so to its peers.

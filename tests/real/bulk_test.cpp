@@ -5,6 +5,7 @@
 
 #include "crypto/blake3.hpp"
 #include "io/udp_socket.hpp"
+#include "quic/quic_config.hpp"
 #include "tests/real/real_node.hpp"
 
 namespace quicmesh::real {
@@ -133,7 +134,7 @@ TEST(RealBulk, writer_stops_when_the_reader_does_not_read) {
       before = written;
       co_await pause(std::chrono::milliseconds(200));
     }
-    // The peer's window (12 MB), the send buffers (4 + 1 MB), and what one write exceeds them by.
+    // The peer's window (12 MB), the send buffer (4 MB), and what is queued before it.
     EXPECT_LT(written, 20u << 20);
     EXPECT_FALSE(ended);
     // Other streams of the connection go on, and reading lets the writer go on.
@@ -149,6 +150,62 @@ TEST(RealBulk, writer_stops_when_the_reader_does_not_read) {
     held->reset();
     while (!ended)
       co_await pause(std::chrono::milliseconds(1));
+  });
+}
+
+/// Writes until nobody takes anything more, and counts in `written`.
+awaitable<void> push(Stream stream, std::shared_ptr<std::size_t> written) {
+  const Bytes piece(16'384);
+  while (co_await stream.write(ByteView(piece)))
+    *written += piece.size();
+}
+
+/// Returns when `count` has stood still for a while, but not at zero.
+awaitable<void> settled(std::shared_ptr<std::size_t> count) {
+  std::size_t before = 1;
+  while (*count != before || *count == 0) {
+    before = *count;
+    co_await pause(std::chrono::milliseconds(300));
+  }
+}
+
+TEST(RealBulk, peer_that_reads_none_of_a_hundred_streams_costs_little_memory) {
+  run([](asio::io_context& context) -> awaitable<void> {
+    auto flow = co_await open_flow(loopback(), loopback());
+    CO_ASSERT_OK(flow);
+    auto written = std::make_shared<std::size_t>(0);
+    auto handler = [written](Stream stream) { return push(std::move(stream), written); };
+    CO_ASSERT_OK(flow->server->handle("push/1", handler));
+    auto connection = co_await flow->client->connect(flow->server->id(), "push/1");
+    CO_ASSERT_OK(connection);
+    constexpr std::size_t count = 99;  // one more is open
+    std::vector<Stream> unread;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto stream = co_await connection->open_stream();
+      CO_ASSERT_OK(stream);
+      CO_ASSERT_OK(co_await stream->write("go"));
+      unread.push_back(std::move(*stream));
+    }
+    co_await settled(written);
+    // Queued by the node, unsent in the connection, and the peer's window; of each bound what one
+    // stream may pass it by, and what every stream may always have.
+    const QuicConfig quic;
+    const std::size_t bound = Stream::write_queue_peer_max + Stream::write_queue_max +
+                              quic.connection_unsent_max + quic.stream_unsent_max +
+                              quic.initial_connection_window +
+                              count * (2 * Stream::write_queue_min + quic.stream_unsent_min);
+    EXPECT_LT(*written, bound);
+    EXPECT_LT(bound, 16u << 20);
+
+    // Another peer's stream goes on all the same.
+    auto other = co_await Node::start(context.get_executor(), loopback());
+    CO_ASSERT_OK(other);
+    auto theirs = co_await (*other)->connect(address_of(*flow->server), "push/1");
+    CO_ASSERT_OK(theirs);
+    auto stream = co_await theirs->open_stream();
+    CO_ASSERT_OK(stream);
+    CO_ASSERT_OK(co_await stream->write("go"));
+    CO_ASSERT_OK(co_await stream->read_exactly(20u << 20));
   });
 }
 

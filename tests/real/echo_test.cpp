@@ -1,7 +1,10 @@
 // Streams between two nodes over real sockets: echo, half-close, many at once, resets, refusals.
 #include <gtest/gtest.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
 
 #include "quic/quic_errc.hpp"
 #include "tests/real/real_node.hpp"
@@ -295,6 +298,99 @@ TEST(RealStream, cancelled_read_loses_nothing) {
     const auto back = co_await stream->read();
     CO_ASSERT_OK(back);
     EXPECT_EQ(as_text(*back), "here");
+  });
+}
+
+/// A stream on which `sent` has arrived, all of it.
+awaitable<Result<Stream>> stream_with_arrived(const Pair& pair, const Bytes& sent) {
+  auto told = std::make_shared<bool>(false);
+  auto tell = [told, sent](Stream stream) -> awaitable<void> {
+    (void)co_await stream.read();
+    (void)co_await stream.write(sent);
+    (void)co_await stream.finish();
+    (void)co_await stream.flushed();
+    *told = true;
+  };
+  if (const auto handled = pair.server->handle("tell/1", tell); !handled)
+    co_return failure(handled.error());
+  auto connection = co_await pair.client->connect(pair.server->id(), "tell/1");
+  if (!connection) co_return failure(connection.error());
+  auto stream = co_await connection->open_stream();
+  if (!stream) co_return failure(stream.error());
+  (void)co_await stream->write("go");
+  while (!*told)
+    co_await pause(std::chrono::milliseconds(1));
+  // The client's network thread has acknowledged it; its next turn has given it to the stream.
+  if (const auto status = co_await pair.client->status(); !status)
+    co_return failure(status.error());
+  co_return std::move(*stream);
+}
+
+TEST(RealStream, reader_with_a_backlog_lets_others_run) {
+  run([](asio::io_context& context) -> awaitable<void> {
+    auto pair = co_await connected_pair(loopback(), loopback());
+    CO_ASSERT_OK(pair);
+    const Bytes sent = pattern(200'000);
+    auto stream = co_await stream_with_arrived(*pair, sent);
+    CO_ASSERT_OK(stream);
+    std::size_t turns = 0;
+    bool ended = false;
+    auto count_turns = [&]() -> awaitable<void> {
+      for (; !ended; ++turns)
+        co_await asio::post(context, asio::use_awaitable);
+      ended = false;
+    };
+    asio::co_spawn(context, count_turns(), asio::detached);
+    Bytes got;
+    while (got.size() < sent.size()) {
+      const auto piece = co_await stream->read_exactly(16);
+      CO_ASSERT_OK(piece);
+      got.insert(got.end(), piece->begin(), piece->end());
+    }
+    EXPECT_EQ(got, sent);
+    EXPECT_GE(turns, sent.size() / 16 / 64 / 2);
+
+    // So does a writer.
+    auto echoed = co_await pair->connection.open_stream();
+    CO_ASSERT_OK(echoed);
+    turns = 0;
+    for (int i = 0; i < 10'000; ++i)
+      CO_ASSERT_OK(co_await echoed->write("x"));
+    EXPECT_GE(turns, 10'000u / 64 / 2);
+    ended = true;
+    while (ended)
+      co_await asio::post(context, asio::use_awaitable);
+  });
+}
+
+TEST(RealStream, read_cancelled_half_way_puts_back_what_it_has) {
+  run([](asio::io_context& context) -> awaitable<void> {
+    auto pair = co_await connected_pair(loopback(), loopback());
+    CO_ASSERT_OK(pair);
+    const Bytes sent = pattern(200'000);
+    auto stream = co_await stream_with_arrived(*pair, sent);
+    CO_ASSERT_OK(stream);
+    for (int round = 0; round < 3; ++round) {
+      // It will have let others run when it has the first chunk, and is cancelled by one of them.
+      asio::cancellation_signal signal;
+      bool ended = false;
+      auto read = [&]() -> awaitable<void> {
+        for (int i = 0; i < 63; ++i)
+          CO_ASSERT_OK(co_await stream->read_exactly(1));
+        asio::post(context, [&] { signal.emit(asio::cancellation_type::terminal); });
+        const auto all = co_await stream->read_exactly(150'000);
+        CO_ASSERT(!all.has_value());
+        EXPECT_EQ(all.error(), std::errc::operation_canceled);
+      };
+      asio::co_spawn(
+          context, read(),
+          asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr) { ended = true; }));
+      while (!ended)
+        co_await pause(std::chrono::milliseconds(1));
+    }
+    const auto rest = co_await stream->read_all(sent.size());
+    CO_ASSERT_OK(rest);
+    EXPECT_EQ(*rest, Bytes(sent.begin() + 3 * 63, sent.end()));
   });
 }
 
