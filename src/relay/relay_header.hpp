@@ -2,7 +2,7 @@
 //
 //     0      type: 0x30 from the session's initiator, 0x31 from its responder
 //     1..8   session id: random, the same on both legs
-//     9..10  epoch: how often the sending peer's dialler has come to this path (path labels)
+//     9..10  epoch: reserved, 0 in this version (docs/protocols/relay.md)
 //     11..   the peers' own datagram: QUIC, or a frame beside it
 //
 // The sending peer writes the header, the relay forwards the datagram with it untouched, the
