@@ -188,6 +188,7 @@ class QuicConnection {
   [[nodiscard]] bool awaits_acknowledgement() const;
   void after_mutation(Instant now);
   void fail(Instant now, int library_error);
+  void note_sent(Instant now, std::size_t taken);
   void give_up(Instant now);
   void finish(std::error_code error, std::string reason);
   void write_close(Instant now, const ngtcp2_ccerr& error);

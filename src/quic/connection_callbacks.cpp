@@ -166,7 +166,9 @@ struct QuicConnection::Callbacks {
     if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS || connection.migrating_to_ != label) {
       return 0;
     }
+    // Aborted: a later migration took its place, which says nothing about the path.
     connection.migrating_to_.reset();
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_ABORTED) return 0;
     connection.emit(PathValidationFailed{connection.handle_, label});
     return 0;
   }

@@ -185,9 +185,9 @@ ngtcp2_ssize QuicConnection::write_stream_frames(ngtcp2_path_storage& path, ngtc
         ngtcp2_conn_writev_stream(conn_, &path.path, &info, out.data(), out.size(), &taken, flags,
                                   std::to_underlying(id), vectors.data(), count, to_ngtcp2(now));
     if (taken >= 0) {
+      note_sent(now, static_cast<std::size_t>(taken));
       stream->send.mark_sent(static_cast<std::size_t>(taken));
       note_sent(static_cast<std::size_t>(taken));
-      if (taken > 0 && unacknowledged_since_ == never) unacknowledged_since_ = now;
       report_writable(*stream);
       if (with_end && stream->send.unsent() == 0) {
         stream->end_sent = true;
@@ -232,6 +232,16 @@ void QuicConnection::close(Instant now, CloseCode code, std::string_view reason)
   if (code == CloseCode::duplicate_connection) local = QuicErrc::duplicate_connection;
   if (code == CloseCode::protocol_violation) local = QuicErrc::protocol_violation;
   finish(local, std::string(reason));
+}
+
+// Patience begins anew with the first data after everything was acknowledged. Whether that is so is
+// looked up at most once a second: it costs a look at every stream.
+void QuicConnection::note_sent(Instant now, std::size_t taken) {
+  if (taken == 0) return;
+  const bool long_ago = unacknowledged_since_ != never && now - unacknowledged_since_ > 1s;
+  if (unacknowledged_since_ == never || (long_ago && !awaits_acknowledgement())) {
+    unacknowledged_since_ = now;
+  }
 }
 
 void QuicConnection::give_up(Instant now) {

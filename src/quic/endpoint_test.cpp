@@ -400,6 +400,20 @@ TEST_F(Quic, a_path_that_carries_one_way_only_is_given_up) {
   EXPECT_EQ(closed->reason, "the peer is heard, but acknowledges nothing");
 }
 
+TEST_F(Quic, a_heartbeat_as_slow_as_the_idle_time_out_is_no_silence) {
+  connect();
+  const auto dialler = *pair.dialler.connection;
+  const StreamId stream = pair.dialler.endpoint->open_stream(dialler, false).value();
+  Bytes data = pattern(20);
+  ASSERT_TRUE(pair.dialler.endpoint->write(dialler, stream, data, false));
+  // The second write is under way when the patience that the first one began comes to its end.
+  pair.run(QuicConfig{}.idle_timeout + 2ms);
+  data = pattern(20);
+  ASSERT_TRUE(pair.dialler.endpoint->write(dialler, stream, data, false));
+  pair.run(5s);
+  EXPECT_EQ(pair.dialler.find<ConnectionClosed>(), nullptr);
+}
+
 TEST_F(Quic, a_quiet_stream_that_was_acknowledged_keeps_its_connection) {
   connect();
   const auto dialler = *pair.dialler.connection;
