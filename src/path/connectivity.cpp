@@ -193,8 +193,8 @@ void Connectivity::handle_event(Instant now, QuicEvent& event) {
       link->prober.hold_down(now, entry->path);
       events_.push_back(PeerPathRefused{*link->peer, entry->path});
     }
+    if (entry == nullptr || link->moving_to == entry->path) link->moving_to.reset();
     link->table.forget(failed->label);
-    link->moving_to.reset();
   }
 }
 
@@ -236,8 +236,9 @@ void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {
 
   const PathLabel label = quic_->current_label(link.handle);
   link.table.set_current(label);
-  link.prober.set_current(current_path_of(link));
-  link.prober.add(now, current_path_of(link));
+  link.confirmed_on = current_path_of(link);
+  link.prober.set_current(link.confirmed_on);
+  link.prober.add(now, link.confirmed_on);
 
   Peer& peer = peers_[id];
   if (!link.dialler) peer.links.push_back(link.handle);
@@ -253,7 +254,9 @@ void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {
     dialling_.erase(id);
   }
   choose_link(now, id, peer);
-  if (!candidates_.candidates.empty()) send_control(link, candidates_);
+  if (!candidates_.candidates.empty() && policy_of(link) != PathPolicy::relay_only) {
+    send_control(link, candidates_);
+  }
   arm(now, link);
 }
 
@@ -261,17 +264,33 @@ void Connectivity::set_candidates(CandidatesMessage candidates) {
   if (candidates == candidates_) return;
   candidates_ = std::move(candidates);
   for (const auto& link : links_) {
-    if (link != nullptr && link->confirmed) send_control(*link, candidates_);
+    if (link == nullptr || !link->confirmed) continue;
+    if (policy_of(*link) != PathPolicy::relay_only) send_control(*link, candidates_);
   }
+}
+
+void Connectivity::remove_path(const NodeId& peer, const NetworkPath& path) {
+  Link* link = active_link(peer);
+  if (link != nullptr && current_path_of(*link) != path) link->prober.remove(path);
+}
+
+std::optional<NetworkPath> Connectivity::proved_path(ConnectionHandle connection) const {
+  const Link* link = find_link(connection);
+  if (link == nullptr || !link->confirmed) return std::nullopt;
+  return link->confirmed_on;
 }
 
 void Connectivity::add_paths(Instant now, const NodeId& peer, std::span<const NetworkPath> paths) {
   Link* link = active_link(peer);
   if (link == nullptr) return;
   for (const NetworkPath& path : paths) {
-    if (path_allowed({.relayed = is_relayed(path)}, peers_.at(peer).policy)) {
-      link->prober.add(now, path);
+    if (!path_allowed({.relayed = is_relayed(path)}, peers_.at(peer).policy)) continue;
+    if (link->prober.find(path) != nullptr) continue;
+    if (!is_relayed(path) && !link->allowance.take(now)) {
+      ++counters_.paths_refused;
+      continue;
     }
+    link->prober.add(now, path);
   }
   watch_link(now, *link);
   arm(now, *link);
@@ -340,11 +359,14 @@ void Connectivity::disconnect(Instant now, const NodeId& id, CloseCode code,
   pump(now);
 }
 
-void Connectivity::disconnect_all(Instant now, CloseCode code, std::string_view reason) {
+void Connectivity::disconnect_all(Instant now, CloseCode code, std::string_view reason,
+                                  std::span<const NodeId> last) {
   std::vector<NodeId> all;
   for (const auto& [id, peer] : peers_)
     all.push_back(id);
   std::ranges::sort(all);
+  std::ranges::stable_partition(
+      all, [&](const NodeId& id) { return std::ranges::find(last, id) == last.end(); });
   for (const NodeId& id : all)
     disconnect(now, id, code, reason);
 }

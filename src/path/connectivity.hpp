@@ -50,6 +50,7 @@ struct ConnectivityCounters {
   std::uint64_t answers_dropped = 0;      // the queue of small answers was full
   std::uint64_t flow_datagrams_dropped = 0;
   std::uint64_t streams_unnamed = 0;  // reset for a malformed header
+  std::uint64_t paths_refused = 0;    // more than a peer may make us probe
 };
 
 /// One row of `paths NODE`.
@@ -88,13 +89,19 @@ class Connectivity {
                        PathPolicy policy = PathPolicy::any);
   /// Paths to probe from now on, by either side; nothing happens without a connection.
   void add_paths(Instant now, const NodeId& peer, std::span<const NetworkPath> paths);
+  /// The path is over for good; the one in use stays until it is left.
+  void remove_path(const NodeId& peer, const NetworkPath& path);
+  /// The path on which the handshake of a live connection was confirmed: its address is proved.
+  [[nodiscard]] std::optional<NetworkPath> proved_path(ConnectionHandle connection) const;
   /// Where this node may be reached: told to all peers, now and when they connect.
   void set_candidates(CandidatesMessage candidates);
   /// Whether the dialler moves by itself to a better path (path_selector.hpp); on at first.
   void choose_paths(bool automatic) { automatic_ = automatic; }
   [[nodiscard]] bool connected(const NodeId& peer) const;
   void disconnect(Instant now, const NodeId& peer, CloseCode code, std::string_view reason);
-  void disconnect_all(Instant now, CloseCode code, std::string_view reason);
+  /// The peers in `last` are told last: what beneath the others' words travels over them.
+  void disconnect_all(Instant now, CloseCode code, std::string_view reason,
+                      std::span<const NodeId> last = {});
   [[nodiscard]] std::vector<NodeId> peers() const;  // in order of id
 
   /// Opens a stream and writes its header.
@@ -178,7 +185,9 @@ class Connectivity {
   // Paths (connectivity_paths.cpp).
   void on_path_switched(Instant now, Link& link, const PathSwitched& event);
   void watch_link(Instant now, Link& link);
-  void leave_silent_path(Instant now, Link& link);
+  /// True if another path was there to go to.
+  bool leave_silent_path(Instant now, Link& link);
+  [[nodiscard]] PathPolicy policy_of(const Link& link) const;
   void restart_silent_path(Instant now, Link& link);
   void probe_rebound_acceptor(Instant now, Link& link, const NetworkPath& path);
   void on_rebound_answer(Instant now, Link& link, const NetworkPath& path, std::uint64_t nonce);

@@ -45,7 +45,13 @@ Result<void> Connectivity::connect(Instant now, const NodeId& id,
     if (known.size() < candidates_max && std::ranges::find(known, path) == known.end())
       known.push_back(path);
   }
-  if (dialling) return failure(PathErrc::already_connected);
+  if (dialling) {
+    // Those known before were all tried: the new one need not wait until they have failed.
+    if (peer.dial->due == never && peer.dial->next < peer.dial->candidates.size()) {
+      peer.dial->due = now;
+    }
+    return failure(PathErrc::already_connected);
+  }
   try_next_candidate(now, id, peer);
   return {};
 }

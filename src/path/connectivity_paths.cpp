@@ -29,6 +29,8 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
     ++counters_.frames_refused;
     return;
   }
+  // Where the policy keeps the connection off such paths, it does not show itself on them either.
+  if (!path_allowed({.relayed = is_relayed(path)}, policy_of(*link))) return;
   const bool in_flight = quic_->path_info(link->handle).bytes_in_flight > 0;
   const bool on_current = link->prober.find(path) != nullptr &&
                           link->prober.find(path) == link->prober.find(current_path_of(*link));
@@ -36,7 +38,9 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
     case ProbeFrameType::request:
       // The address may be one that nobody told of: the far end's NAT made it (peer-reflexive,
       // RFC 8445 s7.3.1.3). The MAC vouches for it.
-      link->prober.add(now, path);
+      if (link->prober.find(path) == nullptr && link->allowance.take(now)) {
+        link->prober.add(now, path);
+      }
       if (!link->dialler) link->table.note_epoch(now, path, frame->epoch);
       link->prober.heard(now, path, frame->nonce);
       send_frame(*link, path, ProbeFrameType::response, frame->nonce, frame->epoch);
@@ -89,8 +93,7 @@ void Connectivity::watch_link(Instant now, Link& link) {
       break;
     case PathWatch::Verdict::dead:
       link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
-      leave_silent_path(now, link);
-      restart_silent_path(now, link);
+      if (!leave_silent_path(now, link)) restart_silent_path(now, link);
       break;
   }
   if (link.hint && link.hint->due <= now) {
@@ -105,17 +108,25 @@ void Connectivity::watch_link(Instant now, Link& link) {
   send_probes(now, link);
 }
 
-void Connectivity::leave_silent_path(Instant now, Link& link) {
+bool Connectivity::leave_silent_path(Instant now, Link& link) {
   const Duration silence = link.watch.silence(now);
-  const PathProber::Target* best = link.prober.best_since(now - silence);
-  if (best == nullptr) return;  // nothing answers: stay, and go on probing
+  const PathPolicy policy = policy_of(link);
+  const PathProber::Target* best = link.prober.best_since(now - silence, policy);
+  if (best == nullptr) return false;  // nothing answers: stay, and go on probing
   if (!link.silent_since) link.silent_since = now - silence;
   if (link.dialler) {
     const NetworkPath dead = current_path_of(link);
-    if (migrate_link(now, link, best->path, true)) link.prober.hold_down(now, dead);
+    if (!migrate_link(now, link, best->path, true)) return false;
+    link.prober.hold_down(now, dead);
   } else if (!link.hint) {
     start_hint(now, link, best->path);
   }
+  return true;
+}
+
+PathPolicy Connectivity::policy_of(const Link& link) const {
+  const auto peer = link.peer ? peers_.find(*link.peer) : peers_.end();
+  return peer == peers_.end() ? PathPolicy::any : peer->second.policy;
 }
 
 // With nothing better to go to, the dialler comes to its own path anew: a new label resets QUIC's
@@ -141,6 +152,7 @@ void Connectivity::start_hint(Instant now, Link& link, const NetworkPath& path) 
 void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path) {
   const PathProber::Target* target = link.prober.find(path);
   if (target == nullptr) return;  // the dialler goes only where it has itself been
+  if (!path_allowed({.relayed = is_relayed(path)}, policy_of(link))) return;
   const PathTable::Entry* entry = link.table.find(path);
   if (entry != nullptr && entry->label == quic_->current_label(link.handle)) return;
   if (link.moving_to == path) return;
@@ -188,7 +200,7 @@ bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path
 void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched& event) {
   const PathTable::Entry* from = link.table.find(event.from);
   const PathTable::Entry* to = link.table.find(event.to);
-  if (to == nullptr) return;
+  if (to == nullptr) return link.moving_to.reset();
   const NetworkPath from_path = from == nullptr ? NetworkPath{} : from->path;
   const NetworkPath to_path = to->path;
   link.table.set_current(event.to);

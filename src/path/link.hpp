@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "path/path_allowance.hpp"
 #include "path/path_prober.hpp"
 #include "path/path_table.hpp"
 #include "path/path_watch.hpp"
@@ -25,7 +26,9 @@ struct Link {
 
   std::optional<SocketAddress> remote;  // as counted by the connection manager
 
+  NetworkPath confirmed_on;  // where the handshake was; set when the link is confirmed
   PathTable table;
+  PathAllowance allowance;  // of paths that the peer brought up
   PathWatch watch;
   PathProber prober;
 

@@ -6,10 +6,12 @@ namespace quicmesh {
 namespace {
 
 constexpr ErrorText texts[] = {
-    {int(PathErrc::no_candidates), "no address of the node is known", "give one: NODEID@host:port"},
+    {int(PathErrc::no_candidates), "no address of the node is known",
+     "give one, NODEID@host:port, or a relay in common"},
     {int(PathErrc::not_connected), "there is no connection to the node", "connect first"},
     {int(PathErrc::already_connected), "the node is connected already", "use that connection"},
-    {int(PathErrc::dialled_oneself), "a node cannot dial itself", "check the NodeId"},
+    {int(PathErrc::dialled_oneself), "a node cannot dial itself",
+     "it is this node's own id; on one machine give each node a data folder of its own"},
     {int(PathErrc::unknown_path), "the connection has no such path", "list its paths"},
     {int(PathErrc::path_does_not_answer), "the path has not answered a probe",
      "wait for an answer, or check the address"},

@@ -42,9 +42,11 @@ bool PathProber::is_current(const Target& target) const {
 bool PathProber::add(Instant now, const NetworkPath& path) {
   if (match(path) != nullptr) return false;
   if (targets_.size() >= targets_max) {
-    const auto silent = std::ranges::find_if(targets_, [&](const Target& target) {
-      return target.heard_at == Instant{} && !is_current(target);
-    });
+    auto silent = targets_.end();
+    for (auto one = targets_.begin(); one != targets_.end(); ++one) {
+      if (is_current(*one) || (one->rtt && one->unanswered < tries_max)) continue;
+      if (silent == targets_.end() || one->heard_at < silent->heard_at) silent = one;
+    }
     if (silent == targets_.end()) return false;
     targets_.erase(silent);
   }
@@ -106,7 +108,8 @@ void PathProber::heard(Instant now, const NetworkPath& path, std::uint64_t nonce
   if (target == nullptr) return;
   target->heard_at = now;
   target->far_nonce = nonce;
-  if (!target->rtt) target->due = std::min(target->due, now);
+  // Not without end: whoever sends the requests may not be where they seem to come from.
+  if (!target->rtt && target->unanswered < tries_max) target->due = std::min(target->due, now);
 }
 
 void PathProber::hold_down(Instant now, const NetworkPath& path) {
@@ -125,11 +128,12 @@ void PathProber::hurry(Instant now, Duration interval) {
   }
 }
 
-const PathProber::Target* PathProber::best_since(Instant since) const {
+const PathProber::Target* PathProber::best_since(Instant since, PathPolicy policy) const {
   const Target* best = nullptr;
   for (const Target& target : targets_) {
     if (is_current(target) || !target.rtt || target.unanswered > 0) continue;
     if (target.heard_at < since) continue;
+    if (!path_allowed({.relayed = is_relayed(target.path)}, policy)) continue;
     if (best == nullptr || *target.rtt < *best->rtt) best = &target;
   }
   return best;

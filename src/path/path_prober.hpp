@@ -11,7 +11,7 @@
 // A path that was left because it had died, or on which a migration failed, is held down: 2, 4, 8
 // ... s up to two minutes, before it may be chosen again; rescue may use it all the same.
 //
-// At most 16 targets; a new one beyond that takes the place of one that never answered, or is
+// At most 16 targets; a new one beyond that takes the place of one that does not answer, or is
 // refused.
 #pragma once
 
@@ -22,6 +22,7 @@
 
 #include "base/network_path.hpp"
 #include "base/rng.hpp"
+#include "path/path_selector.hpp"
 #include "quicmesh/time.hpp"
 
 namespace quicmesh {
@@ -77,7 +78,7 @@ class PathProber {
   void hold_down(Instant now, const NetworkPath& path);
 
   /// The fastest path but the current one that answered a probe sent at or after `since`.
-  [[nodiscard]] const Target* best_since(Instant since) const;
+  [[nodiscard]] const Target* best_since(Instant since, PathPolicy policy = PathPolicy::any) const;
   [[nodiscard]] const Target* find(const NetworkPath& path) const;
   /// The path of our probe `nonce`; how the far end names a path to us.
   [[nodiscard]] const Target* find_by_nonce(std::uint64_t nonce) const;
