@@ -141,6 +141,66 @@ TEST(TraversalPolicy, relay_only_stays_relayed) {
   ASSERT_TRUE(world.dial(PathPolicy::relay_only));
   (void)world.simulation.run_for(10s);
   EXPECT_TRUE(world.relayed());
+  // Neither knows a direct way to the other: the caller's addresses were not told, and it heeds
+  // none.
+  for (const auto& [node, peer] : {std::pair{&world.a, &world.b}, std::pair{&world.b, &world.a}}) {
+    for (const PathReport& path : (*node)->core().connectivity().paths((*peer)->id()))
+      EXPECT_TRUE(is_relayed(path.path)) << path.path.remote.to_string();
+  }
+}
+
+TEST(TraversalPolicy, a_relay_does_not_wait_for_an_address_that_is_silent) {
+  World world(5, full_cone, full_cone);
+  ASSERT_TRUE(world.simulation.run_until([&] { return world.relays_up >= 2; }, 5s));
+  const InterfaceId own = world.simulation.network().interfaces_of(world.a->host())[0];
+  const NetworkPath nobody = world.a->path(own, SocketAddress::parse("203.0.113.99:4433").value());
+  ASSERT_TRUE(world.a->command([&](NodeCore& core, Instant now) {
+    return core.connect(now, world.b->id(), std::span(&nobody, 1));
+  }));
+  EXPECT_TRUE(world.simulation.run_until([&] { return world.connected(); },
+                                         world.simulation.elapsed() + 1s));
+}
+
+TEST(TraversalPolicy, a_goodbye_is_heard_over_the_relay) {
+  World world(6, symmetric, symmetric);
+  ASSERT_TRUE(world.dial());
+  (void)world.simulation.run_for(2s);
+  ASSERT_TRUE(world.relayed());
+  world.a->command([](NodeCore& core, Instant now) { core.begin_close(now); });
+  (void)world.simulation.run_for(500ms);
+  EXPECT_FALSE(world.b->core().connectivity().connected(world.a->id()));
+}
+
+TEST(TraversalPolicy, a_peer_is_dialled_again_over_the_relay) {
+  World world(3, symmetric, symmetric);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(world.dial()) << round;
+    (void)world.simulation.run_for(2s);
+    world.a->command(
+        [&](NodeCore& core, Instant now) { core.disconnect(now, world.b->id(), "round over"); });
+    (void)world.simulation.run_for(100ms);
+    EXPECT_FALSE(world.b->core().connectivity().connected(world.a->id()));
+  }
+}
+
+// The peer's own words would aim this node's probes at anybody: S1.42 within THREATS TQ9.
+TEST(TraversalPolicy, a_peer_that_names_address_after_address_gets_few_probes) {
+  World world(4, std::nullopt, std::nullopt);
+  ASSERT_TRUE(world.dial());
+  for (int round = 0; round < 20; ++round) {
+    CandidatesMessage message;
+    for (std::size_t i = 0; i < candidates_told_max; ++i) {
+      const auto last = static_cast<std::uint8_t>(i + 1);
+      const auto third = static_cast<std::uint8_t>(round);
+      message.candidates.push_back(
+          {CandidateKind::host, {IpAddress::v4({198, 18, third, last}), 4433}});
+    }
+    world.b->command(
+        [&](NodeCore& core, Instant) { core.connectivity().set_candidates(std::move(message)); });
+    (void)world.simulation.run_for(50ms);
+  }
+  const auto& counters = world.a->core().connectivity().counters();
+  EXPECT_GE(counters.paths_refused, 20 * candidates_told_max - PathAllowance::burst - 5);
 }
 
 TEST(TraversalPolicy, a_peer_that_no_relay_knows_is_unreachable) {

@@ -24,8 +24,10 @@ enum class Congestion : std::uint8_t {
 
 enum class Reach : std::uint8_t {
   any,
-  direct_only,  // never over a relay
-  relay_only    // hides this node's address from its peers
+  direct_only,  // `relays` are not used, neither way
+  /// Dials go over relays alone, and peers are not told this node's addresses. Whoever knows one
+  /// can still dial it directly.
+  relay_only
 };
 
 struct Config {
@@ -51,10 +53,11 @@ struct Config {
   Duration keep_alive = 12s;
   Duration handshake_timeout = 10s;
 
-  /// Relays to be reached over, and to reach others over: known by NodeId and address. The two best
-  /// are kept connected.
+  /// Relays to be reached over, and to reach others over: known by NodeId and address, at most 16,
+  /// four addresses each. The two best are kept connected.
   std::vector<NodeAddress> relays;
-  /// Forwards for others, within the limits of `quicmesh limits`. For nodes with a public address.
+  /// Forwards for anybody, within the limits of docs/protocols/relay.md. For nodes with a public
+  /// address.
   bool serve_as_relay = false;
   /// Which paths connections that this node dials may use.
   Reach reach = Reach::any;

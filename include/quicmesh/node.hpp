@@ -99,8 +99,9 @@ class Node : public std::enable_shared_from_this<Node> {
   /// handshake_timeout and so on; `last_reason` has the peer's words.
   /// Safe to cancel; the dial itself goes on.
   Task<Connection> connect(NodeAddress peer, std::string protocol);
-  /// To a peer that is connected, or being dialled; PathErrc::no_candidates or not_connected
-  /// otherwise.
+  /// By NodeId alone: to a peer that is connected, or being dialled, or over a relay of
+  /// `Config::relays` that has it. Fails with PathErrc::no_candidates without any relay, with
+  /// RelayErrc::not_here and the like if none has the peer.
   Task<Connection> connect(NodeId peer, std::string protocol);
 
   /// Spawns `handler` for each stream that a peer opens under `protocol`. The Stream is reset if

@@ -55,7 +55,10 @@ void HostedNode::receive(std::size_t socket, MutableByteView buffer) {
 // full drops: the peers' own congestion control is the one that has to slow down.
 bool HostedNode::forward(Instant now, const NetworkPath& source, ByteView train,
                          std::size_t segment_size) {
-  if (train.empty() || !is_relay_frame_type(train[0])) return false;
+  // A client's relayed datagrams and its packets to this node may come in one train.
+  for (std::size_t at = 0; at < train.size(); at += segment_size) {
+    if (!is_relay_frame_type(train[at])) return false;
+  }
   std::array<RelayRun, forward_runs> runs;
   while (!train.empty()) {
     const auto plan = core_->forward_train(now, source, train, segment_size, runs);
@@ -142,7 +145,7 @@ void HostedNode::on_writable() {
 
 void HostedNode::say_goodbye(MutableByteView buffer) {
   const Instant now = EventLoop::now();
-  core_->connectivity().disconnect_all(now, CloseCode::shutting_down, "the node is shutting down");
+  core_->say_goodbye(now);
   while (!transmit(buffer)) {
   }
 }

@@ -113,6 +113,7 @@ Result<void> set_up_reach(NodeCore& core, const Config& config,
   if (config.serve_as_relay) core.serve_as_relay(RelayLimits{});
   core.set_policy(policy_of(config.reach));
   core.set_endpoints(now, endpoints_of(sockets));
+  if (config.reach == Reach::direct_only) return {};  // nor is it reached over one
   for (const RelayHint& relay : relays) {
     if (const auto added = core.add_relay(now, relay); !added) return added;
   }

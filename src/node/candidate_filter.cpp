@@ -48,7 +48,9 @@ std::vector<Candidate> usable_candidates(std::span<const Candidate> told,
       case AddressScope::public_internet:
         return true;
       case AddressScope::private_realm:
-        if (candidate.kind != CandidateKind::host) return context.met_in != AddressScope::loopback;
+        if (candidate.kind != CandidateKind::host) {
+          return context.met_in == AddressScope::private_realm;
+        }
         return one_network && std::ranges::any_of(context.endpoints, [&](const LocalEndpoint& own) {
                  return same_subnet(own.address.ip, address.ip);
                });
@@ -64,7 +66,9 @@ std::vector<Candidate> usable_candidates(std::span<const Candidate> told,
   for (const Candidate& candidate : told) {
     const bool twice = std::ranges::any_of(
         out, [&](const Candidate& one) { return one.address == candidate.address; });
-    if (!twice && usable(candidate)) out.push_back(candidate);
+    const auto of_this_host = std::ranges::count_if(
+        out, [&](const Candidate& one) { return one.address.ip == candidate.address.ip; });
+    if (!twice && of_this_host < ports_of_a_host_max && usable(candidate)) out.push_back(candidate);
   }
   return out;
 }

@@ -25,6 +25,7 @@ struct CandidateContext {
 };
 
 inline constexpr std::uint16_t system_ports_end = 1024;
+inline constexpr int ports_of_a_host_max = 2;  // THREATS TQ10: the probes meet at one address
 
 /// The candidates that may be probed, in their order.
 std::vector<Candidate> usable_candidates(std::span<const Candidate> told,

@@ -104,18 +104,36 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     connected->relay = resolve_relay(connected->path);
     return false;
   }
+  const bool leaving = closing_ && closing_->said_goodbye;
+  if (const auto* gone = std::get_if<PeerDisconnected>(&event)) {
+    if (leaving) return false;
+    // Its sessions stay: the goodbye leaves over them, and the peer may use them for its next dial.
+    // The relay ends them when they are idle.
+    give_up_seeking(gone->peer);
+    return false;
+  }
   if (auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
     relay_user_.on_unreachable(now, unreachable->peer);
     const auto dial = relay_dials_.find(unreachable->peer);
-    if (dial == relay_dials_.end()) return false;
+    if (dial == relay_dials_.end()) {
+      give_up_seeking(unreachable->peer);
+      return false;
+    }
     dial->second.direct_failed = std::move(*unreachable);  // a relay may still have the peer
     return true;
   }
+  if (auto* refused = std::get_if<PeerPathRefused>(&event)) {
+    (void)resolve_relay(refused->path);
+    return false;
+  }
   if (auto* changed = std::get_if<PeerPathChanged>(&event)) {
     relay_user_.on_path_changed(changed->peer, changed->to);
-    if (relay_host_) relay_host_->on_path_changed(changed->peer, changed->to);
     changed->from_relay = resolve_relay(changed->from);
     changed->to_relay = resolve_relay(changed->to);
+    // A relayed path that fell silent: the relay itself may be gone.
+    if (changed->from_relay && changed->stall > Duration{}) {
+      relay_user_.client().suspect(now, *changed->from_relay);
+    }
     return false;
   }
   return take_in_stream(now, event);
@@ -155,6 +173,7 @@ bool NodeCore::take_in_stream(Instant now, const PathEvent& event) {
 }
 
 bool NodeCore::on_stream_over(Instant now, const StreamKey& stream) {
+  if (closing_ && closing_->said_goodbye && relay_user_.owns(stream)) return true;
   if (relay_host_ && relay_host_->on_ended(stream)) return true;
   if (relay_user_.on_ended(now, stream)) return true;
   return refused_.erase(stream) > 0;
@@ -181,6 +200,7 @@ void NodeCore::remove_protocol(const std::string& protocol) {
 }
 
 void NodeCore::disconnect(Instant now, const NodeId& peer, std::string_view reason) {
+  give_up_seeking(peer);
   connectivity_->disconnect(now, peer, CloseCode::goodbye, reason);
 }
 
@@ -206,6 +226,18 @@ std::vector<CloseWait> NodeCore::close_waits_for() const {
   return waits;
 }
 
+void NodeCore::say_goodbye(Instant now) {
+  if (!closing_) begin_close(now);
+  // From here on the relays' sessions are as they were: the peers' goodbyes leave through them, and
+  // before the relays' own.
+  closing_->said_goodbye = true;
+  std::vector<NodeId> relays;
+  for (const RelayReport& relay : relay_user_.client().relays())
+    relays.push_back(relay.id);
+  connectivity_->disconnect_all(now, CloseCode::shutting_down, "the node is shutting down", relays);
+  take_events(now);
+}
+
 void NodeCore::advance_close(Instant now) {
   const std::vector<CloseWait> waits = close_waits_for();
   if (closing_->said_goodbye) return;
@@ -216,10 +248,8 @@ void NodeCore::advance_close(Instant now) {
   NodeClosed closed;
   for (const CloseWait& wait : waits)
     closed.bytes_lost += wait.unacknowledged_bytes;
-  connectivity_->disconnect_all(now, CloseCode::shutting_down, "the node is shutting down");
-  closing_->said_goodbye = true;
+  say_goodbye(now);
   closing_->next = never;
-  take_events(now);
   events_.push_back(closed);
 }
 

@@ -88,6 +88,8 @@ class NodeCore {
   Result<StreamKey> open_flow(Instant now, const NodeId& peer, std::string protocol);
 
   void begin_close(Instant now);
+  /// Tells all peers goodbye at once, over relays too; what was not acknowledged is lost.
+  void say_goodbye(Instant now);
   [[nodiscard]] std::vector<CloseWait> close_waits_for() const;
 
   /// Streams, datagrams, paths and figures are the connection manager's.
@@ -115,6 +117,7 @@ class NodeCore {
   bool on_stream_over(Instant now, const StreamKey& stream);
   void on_candidates(Instant now, const PeerCandidates& told);
   void on_relay_event(Instant now, RelayEvent& event);
+  void give_up_seeking(const NodeId& peer);
   void tell_candidates();
   void refuse(const PeerStreamOpened& opened);
   void advance_close(Instant now);
@@ -133,6 +136,7 @@ class NodeCore {
     std::optional<PeerUnreachable> direct_failed;  // shown if the relays fail as well
   };
   std::map<NodeId, RelayDial> relay_dials_;  // peers that the relays are asked for
+  std::set<NodeId> sought_;                  // peers for which this side asked for sessions
   Instant now_{};                            // of the last call that brought the time
   std::set<std::string> protocols_;
   std::set<StreamKey> refused_;  // their late events are nobody's

@@ -56,7 +56,7 @@ std::optional<RelayTrain> NodeCore::forward_train(Instant now, const NetworkPath
                                                   ByteView train, std::size_t segment_size,
                                                   std::span<RelayRun> runs) {
   // Without relays of its own this node has no sessions as a client: all frames are for forwarding.
-  if (!relay_host_ || !relay_user_.client().relays().empty()) return std::nullopt;
+  if (!relay_host_ || relay_user_.client().has_relays()) return std::nullopt;
   now_ = now;
   return relay_host_->forward_train(now, source, train, segment_size, runs);
 }
@@ -67,10 +67,22 @@ Result<void> NodeCore::connect(Instant now, const NodeId& peer,
   const bool by_relay = policy != PathPolicy::direct_only && peer != id_ &&
                         !connectivity_->connected(peer) &&
                         relay_user_.client().connect(now, peer).has_value();
-  if (by_relay) relay_dials_[peer].policy = policy;
-  const auto direct = connectivity_->connect(now, peer, candidates, policy);
+  std::vector<NetworkPath> paths(candidates.begin(), candidates.end());
+  if (by_relay) {
+    sought_.insert(peer);
+    const auto legs = relay_user_.client().legs(peer);
+    for (const RelayLeg& leg : legs)
+      paths.push_back(relayed_path(leg.session));
+    if (legs.empty()) relay_dials_[peer].policy = policy;  // RelaySessionUp, or RelayUnreachable
+  }
+  const auto direct = connectivity_->connect(now, peer, paths, policy);
   if (by_relay && !direct && direct.error() == PathErrc::no_candidates) return {};
   return direct;
+}
+
+void NodeCore::give_up_seeking(const NodeId& peer) {
+  relay_dials_.erase(peer);
+  if (sought_.erase(peer) > 0) relay_user_.client().forget(peer);
 }
 
 void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
@@ -87,7 +99,7 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     const auto dial = relay_dials_.find(unreachable->peer);
     if (dial == relay_dials_.end()) return;
     auto direct_failed = std::move(dial->second.direct_failed);
-    relay_dials_.erase(dial);
+    give_up_seeking(unreachable->peer);
     if (connectivity_->connected(unreachable->peer) || connectivity_->dialling(unreachable->peer)) {
       return;  // what becomes of that is told by it
     }
@@ -101,35 +113,39 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     tell_candidates();
     events_.push_back(std::move(*up));
   } else if (auto* down = std::get_if<RelayDown>(&event)) {
+    if (observed_.erase(down->relay) > 0) tell_candidates();
     events_.push_back(std::move(*down));
+  } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
+    connectivity_->remove_path(over->peer, relayed_path(over->session));
   }
 }
 
 void NodeCore::tell_candidates() {
   CandidatesMessage message;
+  if (policy_ == PathPolicy::relay_only) return connectivity_->set_candidates(std::move(message));
   const auto add = [&](CandidateKind kind, const SocketAddress& address) {
     const bool known = std::ranges::any_of(
         message.candidates, [&](const Candidate& one) { return one.address == address; });
     if (!known) message.candidates.push_back({kind, address});
   };
-  for (const LocalEndpoint& endpoint : endpoints_)
-    add(CandidateKind::host, endpoint.address);
+  // Only so many are told: a machine may have many interfaces that nobody else reaches.
   for (const auto& [relay, address] : observed_)
     add(CandidateKind::server_reflexive, address);
+  for (const LocalEndpoint& endpoint : endpoints_)
+    add(CandidateKind::host, endpoint.address);
   connectivity_->set_candidates(std::move(message));
 }
 
 void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
+  if (policy_ == PathPolicy::relay_only) return;  // a probe would show this node's address
   CandidateContext context;
   context.endpoints = endpoints_;
   context.rules = rules_;
   for (const auto& [relay, address] : observed_)
     context.observed.push_back(address);
-  const auto path = connectivity_->current_path(told.peer);
-  if (path && !is_relayed(*path)) {
+  if (auto path = connectivity_->current_path(told.peer)) {
+    (void)resolve_relay(*path);  // of the relay's address, not of what it says of ours
     context.met_in = scope_of(path->remote.ip, rules_);
-  } else if (!observed_.empty()) {
-    context.met_in = scope_of(observed_.begin()->second.ip, rules_);
   }
   std::vector<NetworkPath> paths;
   for (const Candidate& candidate : usable_candidates(told.told.candidates, context)) {

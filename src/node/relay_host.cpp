@@ -10,7 +10,14 @@ void RelayHost::on_opened(Instant now, Connectivity& connectivity, const PeerStr
   RelayKey key;
   const auto exported =
       connectivity.export_secret(opened.stream.connection, relay_exporter_label, key);
-  const auto path = connectivity.current_path(opened.peer);
+  // The present path may be one from which a single packet came with a false source. If the client
+  // has moved since the handshake, its next relayed datagram is challenged.
+  const auto path = connectivity.proved_path(opened.stream.connection);
+  // One connection is one client; its later stream counts.
+  const auto former = clients_.lower_bound({opened.stream.connection, StreamId{0}});
+  if (former != clients_.end() && former->first.connection == opened.stream.connection) {
+    drop(connectivity, StreamKey(former->first));
+  }
   // A client that is itself reached through a relay cannot be forwarded to.
   const bool usable = exported && path && !is_relayed(*path) && opened.bidirectional;
   if (!usable || !server_.client_up(now, id, opened.peer, *path, key)) {
@@ -45,12 +52,6 @@ void RelayHost::drop(Connectivity& connectivity, const StreamKey& stream) {
   (void)connectivity.reset_stream(stream, CloseCode::cancelled);  // it may be over already
   (void)connectivity.stop_stream(stream, CloseCode::cancelled);
   (void)on_ended(stream);
-}
-
-void RelayHost::on_path_changed(const NodeId& peer, const NetworkPath& path) {
-  for (const auto& [stream, client] : clients_) {
-    if (client.node == peer && !is_relayed(path)) server_.client_path_changed(client.id, path);
-  }
 }
 
 bool RelayHost::handle_frame(Instant now, const NetworkPath& path, ByteView datagram) {

@@ -29,7 +29,6 @@ class RelayHost {
   bool on_data(Instant now, Connectivity& connectivity, const PeerStreamData& data);
   bool on_ended(const StreamKey& stream);
   [[nodiscard]] bool owns(const StreamKey& stream) const { return clients_.contains(stream); }
-  void on_path_changed(const NodeId& peer, const NetworkPath& path);
 
   /// A relay frame. False if its session is not one of this relay.
   bool handle_frame(Instant now, const NetworkPath& path, ByteView datagram);

@@ -6,12 +6,14 @@ namespace quicmesh {
 
 std::optional<RelayMessage> RelayInbox::next() {
   while (!broken_) {
-    auto decoded = decode_relay_message(bytes_);
+    auto decoded = decode_relay_message(ByteView(bytes_).subspan(taken_));
     if (!decoded) {
       broken_ = decoded.error() != BaseErrc::truncated;
+      bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(taken_));
+      taken_ = 0;
       return std::nullopt;
     }
-    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(decoded->size));
+    taken_ += decoded->size;
     if (decoded->message) return std::move(decoded->message);
   }
   return std::nullopt;

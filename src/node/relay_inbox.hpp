@@ -20,6 +20,7 @@ class RelayInbox {
 
  private:
   Bytes bytes_;
+  std::size_t taken_ = 0;  // of them
   bool broken_ = false;
 };
 

@@ -112,7 +112,7 @@ bool RelayUser::is_relay(const NetworkPath& path) const {
 bool RelayUser::wrap(Transmit& train, MutableByteView buffer) const {
   const RelaySessionId id = relay_session_of(train.path);
   const auto session = sessions_.find(id);
-  if (session == sessions_.end()) return false;
+  if (session == sessions_.end() || session->second.over) return false;
   const auto path = paths_.find(session->second.relay);
   if (path == paths_.end()) return false;
   wrap_train(encode_relay_header({session->second.role, id}), train, buffer);
@@ -147,9 +147,13 @@ void RelayUser::pump(Instant now, Connectivity& connectivity,
   }
   while (auto event = client_.poll_event()) {
     if (const auto* up = std::get_if<RelaySessionUp>(&*event)) {
+      if (sessions_.size() >= sessions_kept_max) {
+        std::erase_if(sessions_, [](const auto& one) { return one.second.over; });
+      }
       sessions_[up->session] = {up->relay, up->role};
     } else if (const auto* down = std::get_if<RelaySessionDown>(&*event)) {
-      sessions_.erase(down->session);
+      const auto found = sessions_.find(down->session);
+      if (found != sessions_.end()) found->second.over = true;
     }
     events_.push_back(std::move(*event));
   }

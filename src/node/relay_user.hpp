@@ -45,10 +45,10 @@ class RelayUser {
 
   /// Turns a train for a relayed path into one for its relay. False if the session is over.
   bool wrap(Transmit& train, MutableByteView buffer) const;
-  /// What is beneath a relayed path; nothing once the session is over.
+  /// What is, or was, beneath a relayed path; nothing if that is long ago.
   struct Leg {
     NodeId relay;
-    NetworkPath path;  // to the relay
+    NetworkPath path;  // to the relay; empty while that is lost
   };
   [[nodiscard]] std::optional<Leg> leg_of(const NetworkPath& path) const;
 
@@ -64,7 +64,9 @@ class RelayUser {
   struct Session {
     NodeId relay;
     RelayRole role{};
+    bool over = false;  // kept, so that a path over it can still be named
   };
+  static constexpr std::size_t sessions_kept_max = 2 * RelayClient::sessions_max;
 
   void open(Instant now, Connectivity& connectivity, const RelayHint& relay,
             std::span<const LocalEndpoint> endpoints);

@@ -15,7 +15,7 @@ NetworkPath relayed_path(RelaySessionId session);
 RelaySessionId relay_session_of(const NetworkPath& path);
 
 /// Puts `header` in front of every datagram of the train in `buffer`, which grows by as much. The
-/// buffer has room for it: see `relayed_train_room`.
+/// buffer has room for it: QUIC's trains are that much shorter than a UDP datagram may be.
 void wrap_train(const std::array<std::uint8_t, relay_header_size>& header, Transmit& train,
                 MutableByteView buffer);
 

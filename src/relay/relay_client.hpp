@@ -46,7 +46,7 @@ namespace quicmesh {
 
 // What the driver does.
 
-/// Dials the relay's control connection (ALPN relay_alpn); `control_up` or `control_down` follows.
+/// Dials the relay and opens a control stream (relay_alpn); `control_up` or `control_down` follows.
 struct RelayOpen {
   RelayHint relay;
 };
@@ -187,6 +187,8 @@ class RelayClient {
   Result<void> connect(Instant now, const NodeId& peer);
   /// Ends the sessions with `peer` and asks for no more.
   void close(Instant now, const NodeId& peer);
+  /// Asks for no more sessions with `peer`; those that stand go on until the relay ends them.
+  void forget(const NodeId& peer) { dials_.erase(peer); }
   /// Sends `data` (1 to relay_signal_max bytes) over the relay of a session with `peer`, or else
   /// home. Fails with bad_signal, or no_relay if none is up.
   Result<void> signal(const NodeId& peer, Bytes data);
@@ -205,6 +207,7 @@ class RelayClient {
   [[nodiscard]] std::vector<RelayLeg> legs(const NodeId& peer) const;
   [[nodiscard]] const RelayChoice& choice() const { return choice_; }
   [[nodiscard]] std::vector<RelayReport> relays() const;
+  [[nodiscard]] bool has_relays() const { return !relays_.empty(); }
   /// Frames that were of no session here, or did not come from its relay.
   [[nodiscard]] std::uint64_t frames_refused() const { return frames_refused_; }
 

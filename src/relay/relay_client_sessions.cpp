@@ -76,6 +76,8 @@ Result<void> RelayClient::connect(Instant now, const NodeId& peer) {
   if (!dials_.contains(peer) && dials_.size() >= dials_max) return failure(RelayErrc::too_many);
   Dial& dial = dials_[peer];
   dial.retry_at = never;
+  dial.failures = 0;  // whoever asks wants an answer
+  dial.last = {};
   // What was refused before is asked anew.
   std::erase_if(dial.asks, [](const Ask& ask) { return !ask.pending; });
   plan(now);
