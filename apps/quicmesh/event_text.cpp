@@ -100,8 +100,8 @@ std::string peer_text(const Object& event) {
 }
 
 std::string path_text(const Object& event) {
-  std::string text =
-      fmt::format("{} {}", flag_of(event, "current") ? "*" : " ", member(event, "remote"));
+  std::string text = fmt::format("{} {} by {}", flag_of(event, "current") ? "*" : " ",
+                                 member(event, "path"), member(event, "remote"));
   if (event.contains("rtt_us") && event.at("rtt_us").is_number())
     text += fmt::format("  {:.1f} ms", ms_of(event, "rtt_us"));
   if (integer_of(event, "mtu_bytes") > 0)

@@ -29,12 +29,12 @@ void add_node_settings(CLI::App& command, Invocation& invocation) {
       "reach others over relays alone");
   command.add_flag_callback(
       "--no-mdns", [&invocation] { invocation.flags["mdns"] = {"false"}; },
-      "do not look for nodes of the local network");
+      "reserved: nothing is looked for yet");
   command.add_flag_callback(
       "--direct-only", [&invocation] { invocation.flags["path"] = {"direct"}; }, "use no relay");
   command.add_flag_callback(
       "--private", [&invocation] { invocation.flags["private"] = {"true"}; },
-      "announce and publish nothing about this node");
+      "reserved: nothing is announced yet");
 }
 
 void add_example(CLI::App& command, const std::string& example) {

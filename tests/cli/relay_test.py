@@ -39,6 +39,8 @@ class Relay(CliTest):
         for pong in [event for event in done.events if event["event"] == "pong"]:
             self.assertEqual(pong["path"], "relayed")
             self.assertEqual(pong["relay"], self.relay.node_id)
+        # Its goodbye comes over the relay; without it only the idle time-out would tell.
+        self.assertIn("shutting down", callee.wait_for("peer_down")["reason"])
 
     def test_a_file_arrives_over_the_relay_alone(self):
         content = bytes(range(256)) * 40_000
