@@ -364,9 +364,9 @@ void Connectivity::disconnect_all(Instant now, CloseCode code, std::string_view 
   std::vector<NodeId> all;
   for (const auto& [id, peer] : peers_)
     all.push_back(id);
-  std::ranges::sort(all);
-  std::ranges::stable_partition(
-      all, [&](const NodeId& id) { return std::ranges::find(last, id) == last.end(); });
+  std::ranges::sort(all, {}, [&](const NodeId& id) {
+    return std::pair(std::ranges::find(last, id) != last.end(), id);
+  });
   for (const NodeId& id : all)
     disconnect(now, id, code, reason);
 }
