@@ -36,6 +36,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
   # And on the frames of Asio's coroutines, whose operator new and delete belong together.
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete>)
+else()
+  # The stable sorts of libstdc++ 12 use a buffer that its own headers call deprecated.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-deprecated-declarations>)
 endif()
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
