@@ -1,4 +1,4 @@
-// Errors of NAT profiles and NAT discovery.
+// Errors of NAT profiles, NAT discovery and hole punching.
 #pragma once
 
 #include <system_error>
@@ -10,6 +10,11 @@ enum class NatErrc {
   unknown_profile_version,
   no_servers,
   too_many_servers,
+  malformed_punch_message,
+  unknown_punch_version,
+  too_many_punches,
+  punch_too_soon,
+  unusable_external,
 };
 
 std::error_code make_error_code(NatErrc code);
