@@ -1,7 +1,12 @@
-// The hash of a path, for tables of paths.
+// The hash of a path, for tables of paths, and when two of them are one.
 #include "base/network_path.hpp"
 
 #include "base/hash.hpp"
+
+bool quicmesh::same_path(const NetworkPath& a, const NetworkPath& b) {
+  return a.socket == b.socket && a.remote == b.remote &&
+         (a.local == b.local || a.local.is_unspecified() || b.local.is_unspecified());
+}
 
 std::size_t std::hash<quicmesh::NetworkPath>::operator()(
     const quicmesh::NetworkPath& path) const noexcept {

@@ -31,6 +31,9 @@ constexpr bool is_relayed(const NetworkPath& path) {
   return path.socket == relayed_socket;
 }
 
+/// Equal, but for a source address that was left to the kernel: it matches whichever that took.
+bool same_path(const NetworkPath& a, const NetworkPath& b);
+
 /// RFC 3168 code points.
 enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
 

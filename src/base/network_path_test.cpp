@@ -1,4 +1,4 @@
-// Tests of the hash of a path: every field counts.
+// Tests of the hash of a path, in which every field counts, and of what counts as the same path.
 #include "base/network_path.hpp"
 
 #include <gtest/gtest.h>
@@ -22,6 +22,20 @@ TEST(NetworkPath, every_field_counts_in_the_hash) {
     }
   }
   EXPECT_EQ(hashes.size(), 256U);
+}
+
+TEST(NetworkPath, an_unspecified_source_is_the_same_path_as_whichever_the_kernel_took) {
+  const SocketAddress remote{IpAddress::v4({10, 0, 0, 9}), 4242};
+  const SocketAddress other_port{remote.ip, 4243};
+  const IpAddress one = IpAddress::v4({10, 0, 0, 1});
+  const IpAddress two = IpAddress::v4({10, 0, 0, 2});
+  const NetworkPath path{SocketId{1}, one, remote};
+  EXPECT_TRUE(same_path(path, path));
+  EXPECT_TRUE(same_path(path, {SocketId{1}, IpAddress::v4({0, 0, 0, 0}), remote}));
+  EXPECT_TRUE(same_path({SocketId{1}, IpAddress::v4({0, 0, 0, 0}), remote}, path));
+  EXPECT_FALSE(same_path(path, {SocketId{1}, two, remote}));
+  EXPECT_FALSE(same_path(path, {SocketId{2}, one, remote}));
+  EXPECT_FALSE(same_path(path, {SocketId{1}, one, other_port}));
 }
 
 }  // namespace

@@ -5,12 +5,6 @@
 namespace quicmesh {
 namespace {
 
-// A source address that was left to the kernel matches whichever it took.
-bool same_path(const NetworkPath& a, const NetworkPath& b) {
-  return a.socket == b.socket && a.remote == b.remote &&
-         (a.local == b.local || a.local.is_unspecified() || b.local.is_unspecified());
-}
-
 const PathProber::Sent* find_sent(const PathProber::Target& target, std::uint64_t nonce) {
   if (nonce == 0) return nullptr;
   const auto found = std::ranges::find(target.recent, nonce, &PathProber::Sent::nonce);
@@ -137,10 +131,6 @@ const PathProber::Target* PathProber::best_since(Instant since, PathPolicy polic
     if (best == nullptr || *target.rtt < *best->rtt) best = &target;
   }
   return best;
-}
-
-bool PathProber::has_alternatives() const {
-  return std::ranges::any_of(targets_, [&](const Target& t) { return !is_current(t); });
 }
 
 Instant PathProber::deadline() const {

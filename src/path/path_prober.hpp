@@ -3,7 +3,7 @@
 // Probes are single small frames beside QUIC (probe_frame.hpp). Paths not in use are kept warm: one
 // probe every 5 s (+- 20 %) to those that answer. A path that does not answer is asked after 0.1,
 // 0.2, 0.4 ... s, at most 10 times in a row, then once a minute: an address that never answers must
-// not be flooded because somebody named it (THREATS TQ10). `hurry` probes everything at once, the
+// not be flooded because somebody named it. `hurry` probes everything at once, the
 // path in use too, for a connection that has fallen silent: every half PTO at first, every second
 // in the end. A probe that comes from a path not yet answered makes ours follow at once (the
 // triggered check of RFC 8445 s7.3.1.4): the far end's NAT has just opened.
@@ -82,7 +82,6 @@ class PathProber {
   [[nodiscard]] const Target* find(const NetworkPath& path) const;
   /// The path of our probe `nonce`; how the far end names a path to us.
   [[nodiscard]] const Target* find_by_nonce(std::uint64_t nonce) const;
-  [[nodiscard]] bool has_alternatives() const;
   [[nodiscard]] const std::vector<Target>& targets() const { return targets_; }
   [[nodiscard]] Instant deadline() const;
 

@@ -365,7 +365,7 @@ void RelayClient::handle_timeout(Instant now) {
     if (relay.due <= now) on_relay_due(now, relay);
   }
   for (auto& [peer, dial] : dials_)
-    on_dial_due(now, peer, dial);
+    on_dial_due(now, dial);
   plan(now);
 }
 

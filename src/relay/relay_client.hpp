@@ -46,7 +46,8 @@ namespace quicmesh {
 
 // What the driver does.
 
-/// Dials the relay and opens a control stream (relay_alpn); `control_up` or `control_down` follows.
+/// Dials the relay and opens a control stream (relay_protocol); `control_up` or `control_down`
+/// follows.
 struct RelayOpen {
   RelayHint relay;
 };
@@ -290,7 +291,7 @@ class RelayClient {
   void pursue_all(Instant now);
   /// True if an answer is awaited afterwards.
   bool ask_relays(Instant now, const NodeId& peer, Dial& dial, std::size_t sessions);
-  void on_dial_due(Instant now, const NodeId& peer, Dial& dial);
+  static void on_dial_due(Instant now, Dial& dial);
   void on_session_refused(Instant now, Relay& relay, const RelayRefused& message);
   void drop_session(RelaySessionId id, std::error_code reason);
   void drop_sessions_of(const Relay& relay, std::error_code reason);

@@ -7,12 +7,6 @@
 namespace quicmesh {
 namespace {
 
-// A source address that was left to the kernel matches whichever it took.
-bool same_path(const NetworkPath& a, const NetworkPath& b) {
-  return a.socket == b.socket && a.remote == b.remote &&
-         (a.local == b.local || a.local.is_unspecified() || b.local.is_unspecified());
-}
-
 RelayErrc close_error(RelayCloseReason reason) {
   switch (reason) {
     case RelayCloseReason::by_peer:
@@ -179,7 +173,7 @@ void RelayClient::pursue_all(Instant now) {
     pursue(now, peer);
 }
 
-void RelayClient::on_dial_due(Instant now, const NodeId& /*peer*/, Dial& dial) {
+void RelayClient::on_dial_due(Instant now, Dial& dial) {
   for (Ask& ask : dial.asks) {
     if (!ask.pending || ask.answer_by > now) continue;
     ask.pending = false;
