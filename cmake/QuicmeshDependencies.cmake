@@ -1,4 +1,4 @@
-# The libraries we stand on, each as one target `external::<name>` (ARCHITECTURE.md, section 3).
+# The libraries we stand on, each as one target `external::<name>`.
 # A missing one is reported with the command that installs it.
 
 find_package(PkgConfig REQUIRED)

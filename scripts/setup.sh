@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that Quicmesh is built from (ARCHITECTURE.md, section 3).
+# Installs the Debian packages that Quicmesh is built from.
 #
 #   scripts/setup.sh [--build] [--tests] [--yes]
 #     --build   what `make demo` needs: tools and libraries (the default)

@@ -408,7 +408,7 @@ TEST(NatDiscovery, one_plain_server_beside_a_dead_one_settles_nothing_but_the_po
   EXPECT_LE(world.took, 3s);
 }
 
-// ARCHITECTURE.md section 4: a second node stands in for the second address.
+// A second node stands in for the second address.
 TEST(NatDiscovery, a_stand_in_tells_the_filtering) {
   for (const NatDependence mapping : dependences) {
     for (const NatDependence filtering : dependences) {

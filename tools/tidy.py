@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the house rules that no compiler knows (ARCHITECTURE.md, section 2; CONTRIBUTING.md).
+"""Checks the house rules that no compiler knows (ARCHITECTURE.md, CONTRIBUTING.md).
 
 Text rules are regular expressions over the code without comments and literals, each with the places
 where it does not apply. Function lengths come from matching braces: a block whose header has a

@@ -18,7 +18,7 @@ namespace quicmesh {
 
 enum class IpFamily : std::uint8_t { v4, v6 };
 
-/// Who can be expected to reach an address (ARCHITECTURE.md, "Every address has a scope").
+/// Who can be expected to reach an address.
 enum class AddressScope : std::uint8_t {
   unusable,
   loopback,

@@ -2,7 +2,7 @@
 //
 // Eight bytes at a time are folded into the state with the 64-bit finaliser of SplitMix64 (Steele,
 // Lea & Flood 2014), which is a bijection with good avalanche. Whoever fills a table can find
-// collisions of it, so every table that a peer fills is bounded (ARCHITECTURE.md, section 4).
+// collisions of it, so every table that a peer fills is bounded (ARCHITECTURE.md, "Bounds").
 #pragma once
 
 #include <cstddef>

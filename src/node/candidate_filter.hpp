@@ -2,7 +2,7 @@
 //
 // A claim costs the peer nothing, and a probe reaches whoever is there: so loopback, link-local,
 // multicast and other unusable addresses never are, nor system ports, nor our own; private ones
-// only where they can mean the same network to both (THREATS TQ9, TR2). An address is compared in
+// only where they can mean the same network to both. An address is compared in
 // its one canonical form (quicmesh/socket_address.hpp).
 #pragma once
 
@@ -25,7 +25,7 @@ struct CandidateContext {
 };
 
 inline constexpr std::uint16_t system_ports_end = 1024;
-inline constexpr int ports_of_a_host_max = 2;  // THREATS TQ10: the probes meet at one address
+inline constexpr int ports_of_a_host_max = 2;  // the probes meet at one address
 
 /// The candidates that may be probed, in their order.
 std::vector<Candidate> usable_candidates(std::span<const Candidate> told,

@@ -81,7 +81,7 @@ void Connectivity::handle_quic(Instant now, const NetworkPath& path, Ecn ecn, By
     return;
   }
   if (route.kind == QuicRoute::Kind::drop) return;
-  // Late packets of an id just retired must never reset the connection that lives on (Q7).
+  // Late packets of an id just retired must never reset the connection that lives on.
   if (route.kind == QuicRoute::Kind::unknown && remotes_.contains(path.remote)) return;
   std::array<std::uint8_t, 1500> answer;
   const std::size_t size = quic_->stateless_answer(now, datagram, answer);

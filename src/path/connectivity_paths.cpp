@@ -224,7 +224,7 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
   arm(now, link);
 }
 
-// The acceptor's NAT has rebound (QUIC-FACTS Q3): its packets come from another port, which QUIC on
+// The acceptor's NAT has rebound: its packets come from another port, which QUIC on
 // the dialling side ignores for ever. The same IP may prove itself by answering a probe; one small
 // probe for a packet that came, so never more bytes out than in.
 void Connectivity::probe_rebound_acceptor(Instant now, Link& link, const NetworkPath& path) {

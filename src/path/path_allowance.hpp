@@ -1,7 +1,7 @@
 // How many new paths a peer may make this node probe: a burst, and then a few a minute.
 //
 // Every address that a peer names, or from which it seems to send, gets some probes of ours. So a
-// peer could aim them at a victim, or at one after another (THREATS TQ9, TQ10).
+// peer could aim them at a victim, or at one after another.
 #pragma once
 
 #include <algorithm>

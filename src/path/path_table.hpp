@@ -1,13 +1,13 @@
 // The real paths of one connection and the labels under which QUIC knows them.
 //
-// Rules (ARCHITECTURE.md, "Path labels"):
+// Rules (why there are labels: ARCHITECTURE.md, "Path labels"):
 // - One label for one real path.
 // - The acceptor meets new paths in packets. Same socket and IP but another port is a NAT
 //   rebinding: same label but for the remote port, so that QUIC keeps its congestion state. Any
-//   other new path gets a new label and QUIC validates it, with its 3 x limit (QUIC-FACTS Q6).
+//   other new path gets a new label and QUIC validates it, with its 3 x limit.
 // - The dialler takes packets only from paths it has chosen itself.
 // - Coming back to a path takes a new epoch and so a new label: for a while after a switch the
-//   acceptor would not follow to the old one (Q2). The epoch travels in probe frames. The entry of
+//   acceptor would not follow to the old one. The epoch travels in probe frames. The entry of
 //   the former epoch stays, for what QUIC still has to say under its label.
 // - At most 8 entries; the one unused for longest goes, never the current one: spoofed sources
 //   fill nothing.

@@ -15,7 +15,7 @@ namespace quicmesh {
 namespace {
 
 // Path MTU discovery: Ethernet with IPv4+PPPoE+tunnel, Wi-Fi through a tunnel, plain Ethernet less
-// a relay header. ngtcp2's own list never reaches its maximum (QUIC-FACTS section 3).
+// a relay header. ngtcp2's own list never reaches its maximum.
 constexpr std::uint16_t pmtud_probes[] = {1324, 1392, 1436};
 
 }  // namespace
@@ -222,7 +222,7 @@ void QuicConnection::after_mutation(Instant now) {
 }
 
 void QuicConnection::emit(QuicEvent event) {
-  // Nothing a peer sends may be seen before it is proved (QUIC-FACTS Q1).
+  // Nothing a peer sends may be seen before it is proved.
   if (confirmed_) {
     shared_.events.push_back(std::move(event));
   } else {

@@ -7,7 +7,7 @@
 //        \-----------------------^
 // The dialler may send as soon as its own handshake is complete, but delivers nothing and reports
 // no success before `handshake_confirmed`: only then has the acceptor judged its certificate
-// (RFC 9001 s4.1.2; QUIC-FACTS Q1). Events that come earlier are held back.
+// (RFC 9001 s4.1.2). Events that come earlier are held back.
 // A confirmed connection has no TLS session any more: we know no TLS message after the handshake
 // (RFC 9001 s4.4, s6: no tickets, no client certificate later, no KeyUpdate), and the peer that
 // sends one is told unexpected_message.

@@ -2,7 +2,7 @@
 //
 // Live ids map to a slot. Retired ids leave tombstones: after a switch to a faster path, packets
 // with the old id are still queued on the slow one, and answering those with a stateless reset
-// would kill a live connection (QUIC-FACTS Q7). Tombstones of a closed connection carry its
+// would kill a live connection. Tombstones of a closed connection carry its
 // CONNECTION_CLOSE, sent again when the peer goes on talking (RFC 9000 s10.2.1).
 // Stateless resets carry random ids; they are known by their last 16 bytes (RFC 9000 s10.3).
 #pragma once

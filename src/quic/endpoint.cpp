@@ -154,7 +154,7 @@ void QuicEndpoint::settle(Instant now, QuicConnection& connection) {
     connection.counted = true;
     --half_open_;
   }
-  // Its deadline is read again when the queue is drained (QUIC-FACTS Q5: never a cached one).
+  // Its deadline is read again when the queue is drained: never a cached one.
 }
 
 void QuicEndpoint::bury(Instant now, QuicConnection& connection) {

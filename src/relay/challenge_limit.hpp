@@ -1,5 +1,5 @@
-// How many challenges a relay sends, in all and to one network: it must be of no use for reflection
-// (THREATS TR4). Every challenge is smaller than the frame that it answers anyway.
+// How many challenges a relay sends, in all and to one network: it must be of no use for
+// reflection. Every challenge is smaller than the frame that it answers anyway.
 //
 // Networks (a /24 of IPv4, a /48 of IPv6) share a fixed table by a hash under a secret, so that
 // nobody can choose a network whose share is that of a victim; two in one place get less together.

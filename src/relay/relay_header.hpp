@@ -10,7 +10,7 @@
 // Big-endian. The type says which end claims to send, so that the relay knows against which bound
 // path to hold the source, and whose key a challenge must be made with.
 //
-// First bytes have bit 0x40 clear and are at least 16 (QUIC-FACTS Q4): never a QUIC packet, never
+// First bytes have bit 0x40 clear and are at least 16: never a QUIC packet, never
 // STUN. Probe frames have 0x20 to 0x22.
 #pragma once
 
@@ -47,7 +47,7 @@ struct RelayHeader {
 };
 
 inline constexpr std::size_t relay_header_size = 11;
-/// What every path's MTU keeps free for the header (ARCHITECTURE.md, "Relays").
+/// What every path's MTU keeps free for the header and what may be added to it.
 inline constexpr std::size_t relay_header_reserve = 16;
 static_assert(relay_header_size <= relay_header_reserve);
 

@@ -1,4 +1,4 @@
-// What one relay gives, in all and to one client. THREATS TR3; the reservations per node, address
+// What one relay gives, in all and to one client. The reservations per node, address
 // and network are libp2p's circuit relay v2.
 #pragma once
 

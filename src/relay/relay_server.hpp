@@ -7,8 +7,7 @@
 //   when one asks for it by the other's NodeId.
 // - A relayed datagram names a session and its sending end. It is forwarded if it came from the
 //   path to which that end is bound, and it goes to the path to which the other end is bound. There
-//   is no other source of destinations: no byte of any message or frame ever becomes an address
-//   (THREATS TR1, TR2).
+//   is no other source of destinations: no byte of any message or frame ever becomes an address.
 // - A frame of a live session from another source is dropped and answered by a challenge; the right
 //   answer, made with a key that only the client has, binds the client to that source. So a NAT
 //   rebinding heals in one round trip, for all sessions of the client. When QUIC has validated a

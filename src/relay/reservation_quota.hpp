@@ -1,4 +1,4 @@
-// How many clients of a relay come from one IP address and one network (THREATS TR3).
+// How many clients of a relay come from one IP address and one network.
 //
 // Counted are public addresses only: a LAN behind its own relay, or a test on loopback, has no
 // quota but the total. Of IPv6 a /64 counts as one address, since one host has all of it; the

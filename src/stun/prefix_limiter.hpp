@@ -1,6 +1,6 @@
 // How many answers a network may draw from a server that answers anybody: a token bucket for each
 // /24 (IPv4) or /48 (IPv6), and one over all, so that a forged source cannot make the server flood
-// its victim (THREATS TR4).
+// its victim.
 //
 // A bucket is the one number of the generic cell rate algorithm (ITU-T I.371, "theoretical arrival
 // time"): when the bucket will be full again. Taking c tokens moves it by c / rate; what would move

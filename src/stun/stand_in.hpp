@@ -6,9 +6,9 @@
 // shows how R's NAT filters: R's socket has never sent to S (endpoint-independent filtering lets
 // the packet in), or has sent to another port of S's address (address-dependent filtering does).
 //
-// The rules (ARCHITECTURE.md, section 4): S sends one packet, no larger than the request, only to
-// the IP address from which R's authenticated connection is seen; the port alone is R's choice,
-// from 1024 on, and the rate is limited for each prefix. So S hits nobody who did not ask.
+// The rules (docs/protocols/stun.md, "Stand-in"): S sends one packet, no larger than the request,
+// only to the IP address from which R's authenticated connection is seen; the port alone is R's
+// choice, from 1024 on, and the rate is limited for each prefix. So S hits nobody who did not ask.
 //
 //     request  type 1 (1) | transaction id (12) | port (2) | zeros up to 32 bytes
 //     answer   type 2 (1) | transaction id (12) | verdict (1)

@@ -9,7 +9,7 @@
 // address; 400 for a RESPONSE-PORT below 1024, and for one with PADDING (RFC 5780 s7.5). All else
 // is dropped and counted.
 //
-// Amplification (THREATS TR4): no answer above three times the request, and answers are limited for
+// Amplification: no answer above three times the request, and answers are limited for
 // each /24 and /48 (prefix_limiter.hpp), those to a RESPONSE-PORT at a quarter of the rate.
 //
 // Departures from RFC 5780, because of that: attributes are left out as said (s6.1 wants all of

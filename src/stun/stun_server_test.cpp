@@ -290,7 +290,7 @@ TEST(StandIn, request_and_answer_survive_the_way_there_and_back) {
   EXPECT_FALSE(decode_stand_in_answer(ByteView(wrong).first(13)));
 }
 
-// ARCHITECTURE.md section 4, THREATS TR1: the requester chooses a port, never an address.
+// THREATS TR1: the requester chooses a port, never an address.
 TEST(StandIn, sends_one_small_packet_to_where_the_requester_is_seen) {
   SeededRng rng(1);
   StandIn stand_in({.per_second = 1, .burst = 4}, rng);
