@@ -5,11 +5,9 @@ Each input is a short text or hexadecimal bytes, named by what it shows. Run it 
 adding one; files that a fuzzer found are left alone.
 """
 
-import pathlib
-import shutil
+import corpus_files
 
-HERE = pathlib.Path(__file__).resolve().parent
-CERTIFICATES = HERE.parent / "vectors" / "certificates"
+CERTIFICATES = corpus_files.HERE.parent / "vectors" / "certificates"
 
 NODE_ID = "nqyqieti6rywbhdz6xznxtby4sskwl2nifqqtjhat7hvb7ipabrawsdpch"
 SEED = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
@@ -69,21 +67,11 @@ BYTES = {
 
 def main():
     for target, inputs in TEXTS.items():
-        for name, text in inputs.items():
-            write(target, name, text.encode())
+        corpus_files.write(target, {name: text.encode() for name, text in inputs.items()})
     for target, inputs in BYTES.items():
-        for name, text in inputs.items():
-            write(target, name, bytes.fromhex(text))
-    for path in sorted(CERTIFICATES.glob("*.der")):
-        folder = HERE / "corpus" / "certificate"
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / path.stem)
-
-
-def write(target, name, content):
-    folder = HERE / "corpus" / target
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content)
+        corpus_files.write(target, {name: bytes.fromhex(text) for name, text in inputs.items()})
+    certificates = {path.stem: path.read_bytes() for path in CERTIFICATES.glob("*.der")}
+    corpus_files.write("certificate", certificates)
 
 
 if __name__ == "__main__":

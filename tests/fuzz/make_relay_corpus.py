@@ -6,9 +6,7 @@ relay_client_fuzz.cpp. Run it from anywhere after adding an input; files that a 
 left alone.
 """
 
-import pathlib
-
-HERE = pathlib.Path(__file__).resolve().parent
+import corpus_files
 
 NODE = bytes(range(32))
 V4 = bytes([4, 10, 0, 0, 1, 1, 187])
@@ -143,10 +141,7 @@ CLIENT = {
 def main():
     targets = {"relay_wire": WIRE, "relay_server": SERVER, "relay_client": CLIENT}
     for target, inputs in targets.items():
-        folder = HERE / "corpus" / target
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in inputs.items():
-            (folder / name).write_bytes(content)
+        corpus_files.write(target, inputs)
 
 
 if __name__ == "__main__":

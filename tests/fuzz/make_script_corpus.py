@@ -6,9 +6,7 @@ numbers are those of the switch statements in NAME_fuzz.cpp. Each input is named
 Run it from anywhere after adding one; files that a fuzzer found are left alone.
 """
 
-import pathlib
-
-HERE = pathlib.Path(__file__).resolve().parent
+import corpus_files
 
 
 def header(kind, name):
@@ -207,10 +205,7 @@ def main():
         for first, role in ((0, "dialler"), (1, "acceptor"))
     }
     for target, inputs in targets.items():
-        folder = HERE / "corpus" / target
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in inputs.items():
-            (folder / name).write_bytes(content)
+        corpus_files.write(target, inputs)
 
 
 if __name__ == "__main__":

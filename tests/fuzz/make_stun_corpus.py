@@ -7,9 +7,7 @@ input is named by what it shows. Run it from anywhere after adding one; files th
 are left alone.
 """
 
-import pathlib
-
-HERE = pathlib.Path(__file__).resolve().parent
+import corpus_files
 
 HEAD = "2112a442b7e7a701bc34d686fa87dfae"
 REQUEST = ("00010058" + HEAD + "802200105354554e207465737420636c69656e74" + "002400046e0001ff" +
@@ -69,21 +67,11 @@ DISCOVERIES = {
 }
 
 
-def write(target, name, content):
-    folder = HERE / "corpus" / target
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content)
-
-
 def main():
-    for name, digits in MESSAGES.items():
-        write("stun_message", name, bytes.fromhex(digits))
-    for name, digits in PROFILES.items():
-        write("nat_profile", name, bytes.fromhex(digits))
-    for name, script in EXCHANGES.items():
-        write("stun_exchange", name, bytes(script))
-    for name, script in DISCOVERIES.items():
-        write("nat_discovery", name, bytes(script))
+    for target, inputs in {"stun_message": MESSAGES, "nat_profile": PROFILES}.items():
+        corpus_files.write(target, {name: bytes.fromhex(text) for name, text in inputs.items()})
+    corpus_files.write("stun_exchange", EXCHANGES)
+    corpus_files.write("nat_discovery", DISCOVERIES)
 
 
 if __name__ == "__main__":
