@@ -41,6 +41,19 @@ class Net {
     NetworkPath path;              // own address, as the relays see it
   };
 
+  Net() = default;
+  /// Relays 1, 2 ... with these round trips, and nodes 1 to `nodes`, each of which knows them all.
+  Net(std::initializer_list<Duration> relay_rtts, unsigned nodes) {
+    for (const Duration rtt : relay_rtts)
+      add_server(static_cast<unsigned>(servers_.size()) + 1, rtt);
+    for (unsigned number = 1; number <= nodes; ++number) {
+      add_node(number, {});
+      for (const auto& [relay, server] : servers_)
+        EXPECT_TRUE(node(number).client.add_relay(now, hint_of(relay)));
+      touch(number);
+    }
+  }
+
   Server& add_server(unsigned number, Duration rtt, RelayLimits limits = {}) {
     auto& server = servers_[number];
     server = std::make_unique<Server>(limits, number + 1000 * ++servers_made_);

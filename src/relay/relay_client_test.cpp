@@ -9,11 +9,7 @@ namespace {
 // Registering and choosing.
 
 TEST(RelayClient, the_nearest_relay_becomes_home_and_the_next_the_standby) {
-  Net net;
-  net.add_server(1, 80ms);
-  net.add_server(2, 20ms);
-  net.add_server(3, 40ms);
-  net.add_node(1, {1, 2, 3});
+  Net net({80ms, 20ms, 40ms}, 1);
   net.run(10s);
   const RelayChoice& choice = net.node(1).client.choice();
   EXPECT_EQ(choice.home, relay_id(2));
@@ -107,11 +103,7 @@ TEST(HomeRelay, a_standby_stays_too_and_a_home_that_was_left_follows_it) {
 // Sessions: a NodeId and a relay in common are enough.
 
 TEST(RelayClient, two_nodes_with_relays_in_common_have_a_session_over_each) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_server(2, 30ms);
-  net.add_node(1, {1, 2});
-  net.add_node(2, {1, 2});
+  Net net({20ms, 30ms}, 2);
   net.run(1s);
   net.connect(1, 2);
   net.run(19ms);
@@ -162,10 +154,7 @@ TEST(RelayClient, any_relay_in_common_is_found_though_it_is_neithers_home) {
 }
 
 TEST(RelayClient, a_peer_that_no_relay_has_is_unreachable_and_says_why) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_server(2, 20ms);
-  net.add_node(1, {1, 2});
+  Net net({20ms, 20ms}, 1);
   net.run(1s);
   net.connect(1, 9);
   net.run(1s);
@@ -179,9 +168,7 @@ TEST(RelayClient, a_peer_that_no_relay_has_is_unreachable_and_says_why) {
 }
 
 TEST(RelayClient, a_relay_that_does_not_answer_a_request_is_passed_over) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_node(1, {1});
+  Net net({20ms}, 1);
   net.run(1s);
   net.kill_quietly(1);
   net.connect(1, 2);
@@ -191,10 +178,7 @@ TEST(RelayClient, a_relay_that_does_not_answer_a_request_is_passed_over) {
 }
 
 TEST(RelayClient, signals_go_to_a_peer_without_a_session) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_node(1, {1});
-  net.add_node(2, {1});
+  Net net({20ms}, 2);
   net.run(1s);
   EXPECT_TRUE(net.node(1).client.signal(TestRelay::node(2), {1, 2}));
   EXPECT_TRUE(net.node(1).client.signal(TestRelay::node(3), {3}));
@@ -210,10 +194,7 @@ TEST(RelayClient, signals_go_to_a_peer_without_a_session) {
 // Loss (TR6, R6).
 
 TEST(RelayClient, a_relay_that_restarts_is_registered_at_again_and_its_sessions_come_back) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_node(1, {1});
-  net.add_node(2, {1});
+  Net net({20ms}, 2);
   net.run(11s);
   net.connect(1, 2);
   net.run(1s);
@@ -229,11 +210,7 @@ TEST(RelayClient, a_relay_that_restarts_is_registered_at_again_and_its_sessions_
 }
 
 TEST(RelayClient, when_home_dies_the_session_over_the_standby_stands_already) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_server(2, 60ms);
-  net.add_node(1, {1, 2});
-  net.add_node(2, {1, 2});
+  Net net({20ms, 60ms}, 2);
   net.run(1s);
   net.connect(1, 2);
   net.run(1s);
@@ -250,11 +227,7 @@ TEST(RelayClient, when_home_dies_the_session_over_the_standby_stands_already) {
 }
 
 TEST(RelayClient, the_second_session_comes_back_with_its_relay) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_server(2, 60ms);
-  net.add_node(1, {1, 2});
-  net.add_node(2, {1, 2});
+  Net net({20ms, 60ms}, 2);
   net.run(11s);
   net.connect(1, 2);
   net.run(1s);
@@ -266,9 +239,7 @@ TEST(RelayClient, the_second_session_comes_back_with_its_relay) {
 }
 
 TEST(RelayClient, a_relay_that_is_suspected_without_cause_stays) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_node(1, {1});
+  Net net({20ms}, 1);
   net.run(1s);
   net.node(1).client.suspect(net.now, relay_id(1));
   net.touch(1);
@@ -278,9 +249,7 @@ TEST(RelayClient, a_relay_that_is_suspected_without_cause_stays) {
 }
 
 TEST(RelayClient, a_relay_that_falls_silent_is_noticed_without_traffic) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_node(1, {1});
+  Net net({20ms}, 1);
   net.run(1s);
   net.kill_quietly(1);
   net.run(RelayClient::query_interval * 6 / 5 + 2 * RelayClient::query_patience);
@@ -326,11 +295,7 @@ TEST(RelayClient, a_full_relay_names_another_and_that_one_is_used) {
 }
 
 TEST(RelayClient, a_draining_home_is_left_and_its_sessions_are_served_to_the_end) {
-  Net net;
-  net.add_server(1, 10ms);
-  net.add_server(2, 50ms);
-  net.add_node(1, {1, 2});
-  net.add_node(2, {1, 2});
+  Net net({10ms, 50ms}, 2);
   net.run(1s);
   net.connect(1, 2);
   net.run(1s);
@@ -384,9 +349,6 @@ TEST(RelayClient, a_quota_is_told_apart_from_overload) {
 class Frames : public ::testing::Test {
  public:
   Frames() {
-    net_.add_server(1, 20ms);
-    net_.add_node(1, {1});
-    net_.add_node(2, {1});
     net_.run(1s);
     net_.connect(1, 2);
     net_.run(1s);
@@ -402,7 +364,7 @@ class Frames : public ::testing::Test {
     return net_.server(1).relay;
   }
 
-  Net net_;
+  Net net_{{20ms}, 2};
   RelayLeg leg_;
 };
 
@@ -485,10 +447,7 @@ TEST(RelayClient, every_end_of_a_session_has_its_reason) {
       {RelayCloseReason::evicted, RelayErrc::evicted},
   };
   for (const auto& [reason, error] : cases) {
-    Net net;
-    net.add_server(1, 20ms);
-    net.add_node(1, {1});
-    net.add_node(2, {1});
+    Net net({20ms}, 2);
     net.run(1s);
     net.connect(1, 2);
     net.run(1s);
@@ -504,11 +463,7 @@ TEST(RelayClient, every_end_of_a_session_has_its_reason) {
 }
 
 TEST(RelayClient, a_relay_that_is_removed_takes_its_sessions_along) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_server(2, 20ms);
-  net.add_node(1, {1, 2});
-  net.add_node(2, {1, 2});
+  Net net({20ms, 20ms}, 2);
   net.run(1s);
   net.connect(1, 2);
   net.run(1s);
@@ -524,9 +479,7 @@ TEST(RelayClient, a_relay_that_is_removed_takes_its_sessions_along) {
 }
 
 TEST(RelayClient, a_relay_that_lost_the_reservation_is_registered_at_again) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_node(1, {1});
+  Net net({20ms}, 1);
   net.run(1s);
   net.connect(1, 2);
   net.node(1).client.handle_message(
@@ -552,10 +505,7 @@ TEST(RelayClient, a_relay_has_nothing_to_say_before_the_reservation) {
 }
 
 TEST(RelayClient, the_data_path_follows_the_control_connection) {
-  Net net;
-  net.add_server(1, 20ms);
-  net.add_node(1, {1});
-  net.add_node(2, {1});
+  Net net({20ms}, 2);
   net.run(1s);
   net.connect(1, 2);
   net.run(1s);
