@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/network_path.hpp"
+#include "nat/nat_discovery.hpp"
 #include "nat/nat_profile.hpp"
 #include "nat/punch_plan.hpp"
-#include "nat/socket_request.hpp"
 #include "quicmesh/node_id.hpp"
 #include "quicmesh/time.hpp"
 
@@ -53,7 +53,8 @@ enum class PunchOutcome : std::uint8_t {
   given_up_there,  // the other puncher said so
   not_attested,    // more packets would have been needed than a stranger gets
   no_sockets,      // the driver gave too few
-  no_sample,       // no STUN server answered
+  no_sample,       // no STUN server answered, or none with the address known
+  busy,            // too many other birthdays in this node
 };
 
 struct PunchEnded {

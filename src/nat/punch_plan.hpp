@@ -77,8 +77,8 @@ struct PunchPlan {
 /// Least share, in percent, of samples that must fit for a sequential allocation to be predicted.
 inline constexpr std::uint8_t predict_confidence_min = 50;
 
-/// Symmetric: with the arguments exchanged the technique and the reason are the same, role and
-/// remedy those of the other side.
+/// Symmetric: with the arguments exchanged technique and reason are the same, the role is the
+/// opposite one, and the remedy is said from the other end.
 [[nodiscard]] PunchPlan plan_punch(const NatProfile& ours, const NatProfile& theirs);
 
 /// The role of the other end in the same plan.

@@ -17,24 +17,27 @@
 //   birthday      One side opens 256 sockets and sends from each; then the other guesses ports, at
 //                 most 512/s and 2,048 in all. One birthday at a time in a node.
 //
-// How to drive it: `start` when a connection over a relay stands and both profiles are known (again
-// when either changes, it replaces what runs only if the plan or the addresses are others). If
-// `on_message` returns false although both profiles are known, `start` and hand the message in
-// again: the other end has begun first. Datagrams that `handle_datagram` does not take are for the
+// Each technique is a file of its own: punch_synchronised, punch_predict, punch_predict_both,
+// punch_birthday.
+//
+// How to drive it: `start` when a connection over a relay stands and both profiles are known; while
+// a punch with the peer is under way it changes nothing. If `on_message` returns false although
+// both profiles are known, `start` and hand the message in again: the other end has begun first.
+// Datagrams that `handle_datagram` does not take are for the
 // connection manager, whichever socket they came to. `on_path_heard` when an authenticated probe
 // *request* of the peer came in on a path; `on_path_answered` when one of ours was answered there:
-// only that ends the punch, because it proves both directions. Before `start`, keep plain probes to
-// the peer's external endpoint going; while `wants_quiet`, send nothing to destinations that are
-// new to our NAT: it would take the port that is being predicted.
+// only that ends the punch, because it proves both directions; after the former the punch rests a
+// while for it. While `wants_quiet`, send nothing to destinations that are new to our NAT: it would
+// take the port that is being predicted.
 //
 // A peer's word is a wish. It says ports and counts, never addresses; ports below 1024 and counts
 // above the bounds are refused and counted. What a stranger's address may get is bounded over all
-// peers by `StrangerAllowance`; a failed punch is not begun again for 30 s, then 60 s ... 16 min.
+// peers by `StrangerAllowance`; a failed punch is not begun again for 30 s, then 60 s ... 16 min
+// (half of that on the following side, so that it is ready when the leader comes).
 //
-// Bounds: 16 peers at once (one more is refused), 256 + 8 x 16 sockets, 64 remembered back-offs.
+// Bounds: 16 peers at once (one more is refused), 256 + 2 x 16 sockets, 64 remembered back-offs.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -43,15 +46,14 @@
 #include <vector>
 
 #include "base/rng.hpp"
+#include "nat/birthday_turns.hpp"
 #include "nat/punch_event.hpp"
-#include "nat/punch_message.hpp"
+#include "nat/punch_task.hpp"
 #include "nat/stranger_allowance.hpp"
 #include "quicmesh/result.hpp"
 #include "stun/stun_client.hpp"
 
 namespace quicmesh {
-
-class PunchTask;
 
 struct PuncherCounters {
   std::uint64_t started = 0;
@@ -70,6 +72,9 @@ class Puncher {
   static constexpr std::size_t back_offs_max = 64;  // the one that ends first goes
   static constexpr Duration back_off_first = 30s;
   static constexpr Duration back_off_max = 16min;
+  static constexpr Duration back_off_stopped = 5s;
+  static constexpr std::size_t stun_servers_max = 4;
+  static constexpr unsigned rests_max = 3;  // a peer's packets cannot stop a punch for good
 
   /// All three outlive the puncher, but `rng`, which is a value.
   Puncher(SecureRng& secure_rng, Rng rng, StrangerAllowance& allowance);
@@ -78,8 +83,8 @@ class Puncher {
   Puncher& operator=(const Puncher&) = delete;
 
   /// Plans, and begins if the plan is one for a puncher. Errors: `too_many_punches`;
-  /// `punch_too_soon` after a failure; `unusable_external` if the peer's endpoint is none that may
-  /// be sent to.
+  /// `punch_too_soon` after a failure; `unusable_external` if the port of the peer's endpoint is
+  /// below 1024, or there is no address. Its scope is for the caller to judge.
   Result<PunchPlan> start(Instant now, const PunchStart& start);
   /// The connection is gone, or direct by other means: ends without an event.
   void stop(Instant now, const NodeId& peer);
@@ -114,29 +119,14 @@ class Puncher {
     PunchStart start;
     PunchPlan plan;
     std::unique_ptr<PunchTask> task;
+    bool leads = false;
     Instant began{};
     unsigned probes = 0;
-    std::optional<NetworkPath> heard;  // the peer's packets arrive there; ours are to be proved
-    Instant heard_until = never;
+    unsigned probes_refused = 0;
+    unsigned times_heard = 0;
+    Instant heard_until = never;    // until then the task rests: a path is being proved
     std::vector<SocketId> sockets;  // open, and not the driver's
   };
-  struct BackOff {
-    Duration last{};
-    Instant until{};
-  };
-  /// Calls the task, then does what it wants.
-  template <class Call>
-  void drive(Instant now, const NodeId& peer, Call&& call);
-  void obey(Instant now, Punch& punch);
-  void probe(Instant now, Punch& punch, const NetworkPath& path,
-             std::optional<std::uint8_t> hop_limit);
-  void ask_stun(Instant now, Punch& punch, const NetworkPath& path);
-  void drain_client(Instant now);
-  void finish(Instant now, const NodeId& peer, PunchOutcome outcome,
-              std::optional<NetworkPath> path);
-  void close_sockets(const Punch& punch, std::optional<SocketId> but);
-  void note_failure(Instant now, const NodeId& peer, Duration& back_off);
-
   struct Wanted {
     NodeId peer;
     std::uint32_t ticket = 0;  // the task's own name for it
@@ -144,7 +134,30 @@ class Puncher {
   struct Asked {
     NodeId peer;
     SocketId socket{};
+    bool sent = false;
   };
+  struct BackOff {
+    Duration last{};
+    Instant until{};
+  };
+
+  /// Calls the peer's task, then does what it wants.
+  template <class Call>
+  void drive(Instant now, const NodeId& peer, Call&& call);
+  /// False if that was the end of the punch.
+  bool obey(Instant now, Punch& punch, const PunchTask::Command& command);
+  void open_socket(const NodeId& peer, const IpAddress& remote, std::uint32_t ticket);
+  void probe(Instant now, Punch& punch, const PunchTask::Probe& wanted);
+  void sample(Instant now, Punch& punch, const PunchTask::Sample& wanted);
+  void give_back(Punch& punch, SocketId socket);
+  void forget_asked(SocketId socket);
+  void drain_client(Instant now);
+  void give_turns(Instant now);
+  void finish(Instant now, const NodeId& peer, PunchOutcome outcome,
+              const std::optional<NetworkPath>& path);
+  Punch take_out(const NodeId& peer, std::optional<SocketId> adopted);
+  Duration note_failure(Instant now, const Punch& punch);
+  void set_back_off(Instant now, const NodeId& peer, Duration last, Duration wait);
 
   Rng rng_;
   StrangerAllowance& allowance_;
@@ -153,9 +166,9 @@ class Puncher {
   std::map<SocketRequestId, Wanted> wanted_;
   std::map<TransactionId, Asked> asked_;
   std::map<NodeId, BackOff> back_offs_;
+  BirthdayTurns turns_;
   std::uint16_t next_request_ = 0;
-  std::optional<NodeId> birthday_;  // whose turn it is
-  std::deque<PuncherEvent> events_;
+  std::deque<PuncherEvent> events_;  // what bounded tasks want: a few hundred at most
   PuncherCounters counters_;
 };
 

@@ -1,0 +1,424 @@
+#include "nat/puncher.hpp"
+
+#include <algorithm>
+
+#include "nat/nat_errc.hpp"
+#include "stun/stun_writer.hpp"
+
+namespace quicmesh {
+namespace {
+
+// An answer that comes late costs the prediction more than another request.
+Retransmission sample_schedule(Duration round_trip) {
+  const Duration rto = std::clamp<Duration>(round_trip * 3 / 2, 100ms, 400ms);
+  return {.rto = rto,
+          .sends = 3,
+          .interval_max = rto,
+          .final_wait = std::max<Duration>(2 * round_trip, 300ms)};
+}
+
+PunchContext context_of(const PunchStart& start, bool leads, std::uint16_t attempt) {
+  return {.path = start.path,
+          .mapping = start.ours.mapping,
+          .port_allocation = start.ours.port_allocation,
+          .port_delta = start.ours.port_delta,
+          .cgnat = start.ours.cgnat,
+          .our_ip = start.our_external ? std::optional(start.our_external->ip) : std::nullopt,
+          .attested = start.attested == start.path.remote.ip,
+          .round_trip = std::clamp<Duration>(start.round_trip, 1ms, 2s),
+          .leads = leads,
+          .attempt = attempt};
+}
+
+// Servers that can sample for this peer: one at the peer's own address would use up what the
+// sample is to tell about.
+std::vector<SocketAddress> usable_servers(const PunchStart& start) {
+  std::vector<SocketAddress> usable;
+  for (const SocketAddress& server : start.stun_servers) {
+    if (usable.size() == Puncher::stun_servers_max) break;
+    if (server.ip.family() == start.path.remote.ip.family() && server.ip != start.path.remote.ip) {
+      usable.push_back(server);
+    }
+  }
+  return usable;
+}
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+}  // namespace
+
+std::string_view to_string(PunchOutcome outcome) {
+  switch (outcome) {
+    case PunchOutcome::direct:
+      return "direct";
+    case PunchOutcome::no_way_through:
+      return "no way through";
+    case PunchOutcome::silent_peer:
+      return "the peer did not answer";
+    case PunchOutcome::given_up_there:
+      return "the peer gave up";
+    case PunchOutcome::not_attested:
+      return "nobody attests the peer's address";
+    case PunchOutcome::no_sockets:
+      return "too few sockets";
+    case PunchOutcome::no_sample:
+      return "no STUN server answered";
+    case PunchOutcome::busy:
+      break;
+  }
+  return "too many birthdays at once";
+}
+
+Puncher::Puncher(SecureRng& secure_rng, Rng rng, StrangerAllowance& allowance)
+    : rng_(rng), allowance_(allowance), client_(secure_rng) {}
+
+Puncher::~Puncher() = default;
+
+Result<PunchPlan> Puncher::start(Instant now, const PunchStart& start) {
+  if (const auto found = punches_.find(start.peer); found != punches_.end()) {
+    return found->second.plan;
+  }
+  const PunchPlan plan = plan_punch(start.ours, start.theirs);
+  if (plan.technique == PunchTechnique::plain || plan.technique == PunchTechnique::relay) {
+    return plan;
+  }
+  const SocketAddress& external = start.path.remote;
+  if (external.port < PunchTask::first_port || external.ip.is_unspecified()) {
+    return failure(NatErrc::unusable_external);
+  }
+  if (const auto found = back_offs_.find(start.peer);
+      found != back_offs_.end() && now < found->second.until) {
+    return failure(NatErrc::punch_too_soon);
+  }
+  if (punches_.size() >= peers_max) return failure(NatErrc::too_many_punches);
+
+  const bool leads = leads_punch(plan, start.dialler);
+  const PunchContext context = context_of(start, leads, static_cast<std::uint16_t>(rng_.next()));
+  Punch& punch = punches_[start.peer];
+  punch.start = start;
+  punch.start.stun_servers = usable_servers(start);
+  punch.plan = plan;
+  punch.leads = leads;
+  punch.began = now;
+  punch.task = make_punch_task(plan, context, Rng(rng_.next()));
+  ++counters_.started;
+  drive(now, start.peer, [&](PunchTask& task) { task.begin(now); });
+  give_turns(now);
+  return plan;
+}
+
+void Puncher::stop(Instant now, const NodeId& peer) {
+  if (!punches_.contains(peer)) return;
+  (void)take_out(peer, std::nullopt);
+  // Who comes and goes again and again must not get more than who stays.
+  const auto found = back_offs_.find(peer);
+  const Duration last = found == back_offs_.end() ? Duration::zero() : found->second.last;
+  set_back_off(now, peer, last, back_off_stopped);
+  give_turns(now);
+}
+
+void Puncher::forget_back_offs() {
+  back_offs_.clear();
+}
+
+bool Puncher::on_message(Instant now, const NodeId& peer, ByteView body) {
+  if (!punches_.contains(peer)) return false;
+  const auto message = decode_punch_message(body);
+  if (!message) {
+    ++counters_.messages_malformed;
+    return true;
+  }
+  drive(now, peer, [&](PunchTask& task) {
+    const PunchVerdict verdict = task.handle_message(now, *message);
+    counters_.messages_late += verdict == PunchVerdict::late;
+    counters_.messages_refused += verdict == PunchVerdict::refused;
+  });
+  give_turns(now);
+  return true;
+}
+
+void Puncher::on_path_heard(Instant now, const NodeId& peer, const NetworkPath& path) {
+  const auto found = punches_.find(peer);
+  if (found == punches_.end() || is_relayed(path)) return;
+  Punch& punch = found->second;
+  if (punch.heard_until != never || punch.times_heard >= rests_max) return;
+  ++punch.times_heard;
+  punch.heard_until = now + 2 * punch.start.round_trip + 300ms;
+}
+
+void Puncher::on_path_answered(Instant now, const NodeId& peer, const NetworkPath& path) {
+  if (is_relayed(path)) return;
+  allowance_.answered(path.remote.ip);
+  if (!punches_.contains(peer)) return;
+  finish(now, peer, PunchOutcome::direct, path);
+  give_turns(now);
+}
+
+void Puncher::handle_socket_opened(Instant now, SocketRequestId id, SocketId socket,
+                                   const SocketAddress& local) {
+  const auto found = wanted_.find(id);
+  if (found == wanted_.end()) {
+    events_.emplace_back(CloseSocket{socket});
+    return;
+  }
+  const Wanted wanted = found->second;
+  wanted_.erase(found);
+  punches_.at(wanted.peer).sockets.push_back(socket);
+  const OpenedSocket opened{socket, local};
+  drive(now, wanted.peer, [&](PunchTask& task) { task.handle_socket(now, wanted.ticket, opened); });
+  give_turns(now);
+}
+
+void Puncher::handle_socket_failed(Instant now, SocketRequestId id) {
+  const auto found = wanted_.find(id);
+  if (found == wanted_.end()) return;
+  const Wanted wanted = found->second;
+  wanted_.erase(found);
+  drive(now, wanted.peer,
+        [&](PunchTask& task) { task.handle_socket(now, wanted.ticket, std::nullopt); });
+  give_turns(now);
+}
+
+bool Puncher::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn, ByteView datagram) {
+  const bool asked = std::ranges::any_of(
+      asked_, [&](const auto& entry) { return entry.second.socket == path.socket; });
+  if (!asked || !client_.handle_datagram(now, path, ecn, datagram)) return false;
+  drain_client(now);
+  give_turns(now);
+  return true;
+}
+
+void Puncher::handle_timeout(Instant now) {
+  client_.handle_timeout(now);
+  drain_client(now);
+  std::vector<NodeId> due;
+  for (auto& [peer, punch] : punches_) {
+    if (punch.heard_until != never) {
+      if (now < punch.heard_until) continue;
+      punch.heard_until = never;
+    }
+    if (now >= punch.task->poll_timeout()) due.push_back(peer);
+  }
+  for (const NodeId& peer : due)
+    drive(now, peer, [&](PunchTask& task) { task.handle_timeout(now); });
+  give_turns(now);
+}
+
+std::optional<Transmit> Puncher::poll_transmit(Instant now, MutableByteView buffer) {
+  const auto transmit = client_.poll_transmit(now, buffer);
+  if (!transmit) return std::nullopt;
+  const auto found = std::ranges::find_if(asked_, [&](const auto& entry) {
+    return entry.second.socket == transmit->path.socket && !entry.second.sent;
+  });
+  if (found != asked_.end()) {
+    found->second.sent = true;
+    const SocketId socket = found->second.socket;
+    const NodeId peer = found->second.peer;
+    drive(now, peer, [&](PunchTask& task) { task.handle_sampling(now, socket); });
+  }
+  return transmit;
+}
+
+std::optional<PuncherEvent> Puncher::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  PuncherEvent event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+Instant Puncher::poll_timeout() const {
+  Instant earliest = std::min(client_.poll_timeout(), turns_.poll_timeout());
+  for (const auto& [peer, punch] : punches_) {
+    const bool rests = punch.heard_until != never;
+    earliest = std::min(earliest, rests ? punch.heard_until : punch.task->poll_timeout());
+  }
+  return earliest;
+}
+
+bool Puncher::is_punching(const NodeId& peer) const {
+  return punches_.contains(peer);
+}
+
+bool Puncher::wants_quiet() const {
+  return std::ranges::any_of(punches_,
+                             [](const auto& entry) { return entry.second.task->wants_quiet(); });
+}
+
+template <class Call>
+void Puncher::drive(Instant now, const NodeId& peer, Call&& call) {
+  const auto found = punches_.find(peer);
+  if (found == punches_.end()) return;
+  Punch& punch = found->second;
+  call(*punch.task);
+  // Obeying may leave further commands. Each round of this makes a socket, a sample or an end
+  // happen, all of which are bounded.
+  for (;;) {
+    const auto commands = punch.task->take_commands();
+    if (commands.empty()) return;
+    for (const PunchTask::Command& command : commands) {
+      if (!obey(now, punch, command)) return;
+    }
+  }
+}
+
+bool Puncher::obey(Instant now, Punch& punch, const PunchTask::Command& command) {
+  const NodeId peer = punch.start.peer;
+  const auto end = [&](const PunchTask::End& wanted) {
+    const bool too_little = punch.probes_refused > 0 && wanted.outcome != PunchOutcome::silent_peer;
+    finish(now, peer, too_little ? PunchOutcome::not_attested : wanted.outcome, std::nullopt);
+  };
+  std::visit(Overloaded{
+                 [&](const PunchTask::WantSocket& wanted) {
+                   open_socket(peer, punch.start.path.remote.ip, wanted.ticket);
+                 },
+                 [&](const PunchTask::GiveBack& wanted) { give_back(punch, wanted.socket); },
+                 [&](const PunchTask::Say& wanted) {
+                   events_.emplace_back(PunchSay{peer, encode_punch_message(wanted.message)});
+                 },
+                 [&](const PunchTask::Probe& wanted) { probe(now, punch, wanted); },
+                 [&](const PunchTask::Sample& wanted) { sample(now, punch, wanted); },
+                 [&](const PunchTask::WantTurn&) { turns_.want(peer); },
+                 end,
+             },
+             command);
+  return !std::holds_alternative<PunchTask::End>(command);
+}
+
+void Puncher::open_socket(const NodeId& peer, const IpAddress& remote, std::uint32_t ticket) {
+  while (wanted_.contains(SocketRequestId{next_request_}))
+    ++next_request_;
+  const SocketRequestId id{next_request_++};
+  wanted_[id] = {peer, ticket};
+  events_.emplace_back(OpenSocket{id, remote.family()});
+}
+
+void Puncher::probe(Instant now, Punch& punch, const PunchTask::Probe& wanted) {
+  const IpAddress& ip = wanted.path.remote.ip;
+  if (punch.start.attested != ip && !allowance_.take(now, ip)) {
+    ++punch.probes_refused;
+    ++counters_.probes_refused;
+    return;
+  }
+  ++punch.probes;
+  ++counters_.probes;
+  events_.emplace_back(PunchProbe{punch.start.peer, wanted.path, wanted.hop_limit});
+}
+
+void Puncher::sample(Instant now, Punch& punch, const PunchTask::Sample& wanted) {
+  const auto& servers = punch.start.stun_servers;
+  StunRequest request;
+  request.id = client_.new_id();
+  bool started = false;
+  if (!servers.empty()) {
+    request.path = {wanted.socket, wanted.local, servers[wanted.server % servers.size()]};
+    request.schedule = sample_schedule(punch.start.round_trip);
+    std::array<std::uint8_t, 64> buffer{};
+    StunWriter writer(buffer, StunClass::request, StunMethod::binding, request.id);
+    writer.add_fingerprint();
+    request.message = to_bytes(writer.written());
+    asked_[request.id] = {punch.start.peer, wanted.socket};
+    const TransactionId id = request.id;
+    started = bool(client_.start(now, std::move(request)));
+    if (!started) asked_.erase(id);
+  }
+  if (!started) punch.task->handle_sample(now, wanted.socket, std::nullopt, 0);
+}
+
+void Puncher::give_back(Punch& punch, SocketId socket) {
+  std::erase(punch.sockets, socket);
+  forget_asked(socket);
+  events_.emplace_back(CloseSocket{socket});
+}
+
+void Puncher::forget_asked(SocketId socket) {
+  std::erase_if(asked_, [&](const auto& entry) {
+    if (entry.second.socket != socket) return false;
+    client_.cancel(entry.first);
+    return true;
+  });
+}
+
+void Puncher::drain_client(Instant now) {
+  while (const auto event = client_.poll_event()) {
+    const TransactionId id = std::visit([](const auto& each) { return each.id; }, *event);
+    const auto found = asked_.find(id);
+    if (found == asked_.end()) continue;
+    const Asked asked = found->second;
+    asked_.erase(found);
+    std::optional<SocketAddress> external;
+    unsigned sends = 0;
+    if (const auto* answered = std::get_if<StunAnswered>(&*event)) {
+      const auto message = StunMessage::parse(answered->message);
+      if (message) external = message->mapped_address();
+      sends = answered->sends;
+    }
+    drive(now, asked.peer,
+          [&](PunchTask& task) { task.handle_sample(now, asked.socket, external, sends); });
+  }
+}
+
+void Puncher::give_turns(Instant now) {
+  while (const auto peer = turns_.grant(now))
+    drive(now, *peer, [&](PunchTask& task) { task.handle_turn(now); });
+}
+
+void Puncher::finish(Instant now, const NodeId& peer, PunchOutcome outcome,
+                     const std::optional<NetworkPath>& path) {
+  Punch& running = punches_.at(peer);
+  const bool adopted =
+      path && std::ranges::find(running.sockets, path->socket) != running.sockets.end();
+  const Punch punch = take_out(peer, adopted ? std::optional(path->socket) : std::nullopt);
+  Duration back_off{};
+  if (outcome == PunchOutcome::direct) {
+    ++counters_.direct;
+    back_offs_.erase(peer);
+  } else {
+    ++counters_.failed;
+    back_off = note_failure(now, punch);
+  }
+  events_.emplace_back(PunchEnded{.peer = peer,
+                                  .technique = punch.plan.technique,
+                                  .outcome = outcome,
+                                  .path = path,
+                                  .adopted = adopted,
+                                  .probes = punch.probes,
+                                  .rounds = punch.task->rounds(),
+                                  .duration = now - punch.began,
+                                  .back_off = back_off});
+}
+
+Puncher::Punch Puncher::take_out(const NodeId& peer, std::optional<SocketId> adopted) {
+  const auto found = punches_.find(peer);
+  Punch punch = std::move(found->second);
+  punches_.erase(found);
+  std::erase_if(wanted_, [&](const auto& entry) { return entry.second.peer == peer; });
+  for (const SocketId socket : punch.sockets) {
+    forget_asked(socket);
+    if (socket != adopted) events_.emplace_back(CloseSocket{socket});
+  }
+  turns_.drop(peer, punch.probes);
+  return punch;
+}
+
+Duration Puncher::note_failure(Instant now, const Punch& punch) {
+  const auto found = back_offs_.find(punch.start.peer);
+  const Duration last = found == back_offs_.end() ? Duration::zero() : found->second.last;
+  const Duration next = last == Duration::zero() ? back_off_first : 2 * last;
+  const Duration back_off = std::min<Duration>(next, back_off_max);
+  const Duration wait = punch.leads ? back_off : back_off / 2;
+  set_back_off(now, punch.start.peer, back_off, wait);
+  return wait;
+}
+
+void Puncher::set_back_off(Instant now, const NodeId& peer, Duration last, Duration wait) {
+  if (back_offs_.size() >= back_offs_max && !back_offs_.contains(peer)) {
+    back_offs_.erase(std::ranges::min_element(
+        back_offs_, {}, [](const auto& entry) { return entry.second.until; }));
+  }
+  back_offs_[peer] = {last, now + wait};
+}
+
+}  // namespace quicmesh
