@@ -64,6 +64,10 @@ std::optional<SocketAddress> Host::socket_address(SocketId socket) const {
   return sockets_[index].local;
 }
 
+std::size_t Host::open_sockets() const {
+  return static_cast<std::size_t>(std::ranges::count(sockets_, true, &Socket::open));
+}
+
 std::optional<SocketId> Host::find_socket(const SocketAddress& destination) const {
   std::optional<SocketId> any;
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
@@ -99,7 +103,9 @@ void Host::drive() {
   bool again = true;
   while (again) {
     again = drain_transmits();
-    again = drain_events() && again;
+    const bool events = drain_events();
+    const bool sockets = serve_socket_requests();
+    again = (events || sockets) && again;
   }
   driving_ = false;
   arm();
@@ -129,6 +135,32 @@ bool Host::drain_events() {
   return any;
 }
 
+bool Host::serve_socket_requests() {
+  bool any = false;
+  while (const auto request = program_->poll_socket_request()) {
+    any = true;
+    if (const auto* close = std::get_if<CloseSocket>(&*request)) {
+      close_socket(close->socket);
+      continue;
+    }
+    const auto& open = std::get<OpenSocket>(*request);
+    if (const auto socket = open_socket({IpAddress::any(open.family), 0})) {
+      program_->handle_socket_opened(context_.now, open.id, *socket, *socket_address(*socket));
+    } else {
+      program_->handle_socket_failed(context_.now, open.id);
+    }
+  }
+  return any;
+}
+
+IpAddress Host::default_source(IpFamily family) const {
+  for (const InterfaceId interface : context_.network.interfaces_of(id_)) {
+    const IpAddress address = context_.network.address_of(interface);
+    if (address.family() == family) return address;
+  }
+  return IpAddress::any(family);
+}
+
 void Host::send(const Transmit& transmit) {
   QM_ASSERT(transmit.segment_size > 0 && transmit.size <= context_.buffer.size());
   const auto bound = socket_address(transmit.path.socket);
@@ -136,6 +168,7 @@ void Host::send(const Transmit& transmit) {
   if (!bound) return;
   SocketAddress source = *bound;
   if (source.ip.is_unspecified()) source.ip = transmit.path.local;
+  if (source.ip.is_unspecified()) source.ip = default_source(transmit.path.remote.ip.family());
   const ByteView train = context_.buffer.first(transmit.size);
   for (std::size_t offset = 0; offset < train.size(); offset += transmit.segment_size) {
     const std::size_t size = std::min(transmit.segment_size, train.size() - offset);

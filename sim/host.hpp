@@ -10,6 +10,8 @@
 // the wake-up is armed: only a deadline earlier than the armed one plans a new wake-up; a later one
 // is noticed when the armed one goes off. So a timer that moves with every packet costs nothing.
 //
+// Sockets that a core asks for are opened here, bound to any address and a random port.
+//
 // Two things would stop virtual time, and end the simulation with a message instead: a core that
 // transmits without end in one turn, and one whose deadline is never in the future.
 #pragma once
@@ -54,6 +56,8 @@ class Host {
   /// What the socket is bound to, with its real port; nothing if it is closed.
   [[nodiscard]] std::optional<SocketAddress> socket_address(SocketId socket) const;
 
+  [[nodiscard]] std::size_t open_sockets() const;
+
   /// Runs `program` from now on; there is none yet.
   void start(std::unique_ptr<Program> program);
 
@@ -81,9 +85,13 @@ class Host {
   [[nodiscard]] std::optional<SocketId> find_socket(const SocketAddress& destination) const;
   [[nodiscard]] bool is_bound(const SocketAddress& local) const;
   [[nodiscard]] Result<std::uint16_t> free_port(const IpAddress& ip);
+  /// Of the first interface that has one.
+  [[nodiscard]] IpAddress default_source(IpFamily family) const;
   void send(const Transmit& transmit);
   bool drain_transmits();
   bool drain_events();
+  /// True if the program asked for sockets.
+  bool serve_socket_requests();
   void arm();
   void complain(std::string what);
 

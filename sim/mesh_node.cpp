@@ -49,6 +49,10 @@ struct TraceText {
   std::string operator()(const PeerDatagram& e) {
     return "datagram " + text(e.flow) + " " + std::to_string(e.data.size());
   }
+  std::string operator()(const NatDiscovered& e) {
+    return "nat " + std::string(to_string(e.profile.mapping)) + " mapping, " +
+           std::string(to_string(e.profile.filtering)) + " filtering";
+  }
   std::string operator()(const RelayUp& e) {
     return "relay_up " + e.relay.prefix() + " " + e.observed.to_string();
   }
@@ -103,6 +107,21 @@ void MeshNode::announce() {
 
 void MeshNode::serve_as_relay(const RelayLimits& limits) {
   command([&](NodeCore& core, Instant) { core.serve_as_relay(limits); });
+}
+
+void MeshNode::serve_stun() {
+  const auto interfaces = simulation_.network().interfaces_of(host_);
+  QM_ASSERT(interfaces.size() >= 2);
+  const auto second = simulation_.host(host_).open_socket({IpAddress::any(IpFamily::v4), port + 1});
+  QM_ASSERT(second.has_value());
+  const auto endpoint = [&](std::size_t interface, SocketId socket, std::uint16_t at) {
+    const IpAddress ip = simulation_.network().address_of(interfaces[interface]);
+    return StunServerEndpoint{socket, ip, {ip, at}};
+  };
+  StunServerConfig config{.primary = endpoint(0, socket_, port)};
+  config.alternates = {endpoint(0, *second, port + 1), endpoint(1, socket_, port),
+                       endpoint(1, *second, port + 1)};
+  command([&](NodeCore& core, Instant) { core.serve_stun(config); });
 }
 
 void MeshNode::use_relay(const MeshNode& relay) {

@@ -30,6 +30,8 @@ class MeshNode {
   void announce();
   /// Becomes a relay for others.
   void serve_as_relay(const RelayLimits& limits = {});
+  /// Answers NAT behaviour discovery (RFC 5780) on its first two interfaces.
+  void serve_stun();
   /// Uses `relay`, at the address of its first interface.
   void use_relay(const MeshNode& relay);
 

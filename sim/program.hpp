@@ -18,6 +18,7 @@
 #include <variant>
 
 #include "base/core.hpp"
+#include "nat/socket_request.hpp"
 
 namespace quicmesh::sim {
 
@@ -30,6 +31,12 @@ concept HasTraceText = requires(const T& event) {
 };
 template <class T>
 concept IsVariant = requires { std::variant_size<T>::value; };
+
+/// A core that asks for sockets while it runs.
+template <class Core>
+concept AsksForSockets = requires(Core core) {
+  { core.poll_socket_request() } -> std::same_as<std::optional<SocketRequest>>;
+};
 
 template <class T>
 std::string describe_for_trace(const T& event) {
@@ -51,6 +58,11 @@ class Program {
   virtual void handle_timeout(Instant now) = 0;
   virtual std::optional<Transmit> poll_transmit(Instant now, MutableByteView buffer) = 0;
   virtual Instant poll_timeout() = 0;
+
+  virtual std::optional<SocketRequest> poll_socket_request() = 0;
+  virtual void handle_socket_opened(Instant now, SocketRequestId id, SocketId socket,
+                                    const SocketAddress& local) = 0;
+  virtual void handle_socket_failed(Instant now, SocketRequestId id) = 0;
 
   /// Takes one event out of the core: `record` gets its text, then the sink gets the event itself.
   /// False if there was none.
@@ -74,6 +86,18 @@ class CoreProgram final : public Program {
     return core_->poll_transmit(now, buffer);
   }
   Instant poll_timeout() override { return core_->poll_timeout(); }
+
+  std::optional<SocketRequest> poll_socket_request() override {
+    if constexpr (AsksForSockets<Core>) return core_->poll_socket_request();
+    return std::nullopt;
+  }
+  void handle_socket_opened(Instant now, SocketRequestId id, SocketId socket,
+                            const SocketAddress& local) override {
+    if constexpr (AsksForSockets<Core>) core_->handle_socket_opened(now, id, socket, local);
+  }
+  void handle_socket_failed(Instant now, SocketRequestId id) override {
+    if constexpr (AsksForSockets<Core>) core_->handle_socket_failed(now, id);
+  }
 
   bool pass_on_event(Instant now, const std::function<void(std::string_view)>& record) override {
     const auto event = core_->poll_event();

@@ -25,10 +25,11 @@ LinkConfig link_of(Duration one_way) {
 struct World {
   World(std::uint64_t seed, std::optional<NatConfig> left, std::optional<NatConfig> right)
       : simulation({.seed = seed, .replay = "traversal"}) {
-    relay.emplace(simulation, place("relay", "192.0.2.1", std::nullopt, 0ms));
+    relay.emplace(simulation, place_relay());
     a.emplace(simulation, place("a", "203.0.113.1", left, 10ms));
     b.emplace(simulation, place("b", "203.0.113.2", right, 10ms));
     relay->serve_as_relay();
+    relay->serve_stun();
     for (auto* node : {&relay, &a, &b})
       (*node)->announce();
     for (auto* node : {&a, &b}) {
@@ -43,6 +44,14 @@ struct World {
         }
       });
     }
+  }
+
+  HostId place_relay() {
+    const HostId host = place("relay", "192.0.2.1", std::nullopt, 0ms);
+    const LinkConfig link = link_of(0ms);
+    EXPECT_TRUE(simulation.network().add_interface(
+        host, {"second", internet, IpAddress::parse("192.0.2.2").value(), {link, link}}));
+    return host;
   }
 
   HostId place(const std::string& name, const char* address, std::optional<NatConfig> behaviour,
@@ -135,6 +144,18 @@ INSTANTIATE_TEST_SUITE_P(
                     Pair{"port_restricted_twice", port_restricted, port_restricted, true},
                     Pair{"symmetric_twice", symmetric, symmetric, false}),
     [](const auto& one) { return std::string(one.param.name); });
+
+// S1.31 to S1.37: by its relay a node knows its NAT, and its peer is told.
+TEST(TraversalNat, a_node_finds_out_what_its_nat_does) {
+  World world(2, port_restricted, symmetric);
+  ASSERT_TRUE(world.dial());
+  const auto known = [&] { return world.a->core().nat() && world.b->core().nat(); };
+  ASSERT_TRUE(world.simulation.run_until(known, world.simulation.elapsed() + 5s));
+  EXPECT_EQ(classic_type(world.a->core().nat()->profile), ClassicNatType::port_restricted_cone);
+  EXPECT_EQ(classic_type(world.b->core().nat()->profile), ClassicNatType::symmetric);
+  (void)world.simulation.run_for(100ms);
+  EXPECT_EQ(world.simulation.host(world.a->host()).open_sockets(), 1u) << "sockets are given back";
+}
 
 TEST(TraversalPolicy, relay_only_stays_relayed) {
   World world(1, full_cone, full_cone);

@@ -59,6 +59,7 @@ PUBLIC_HEADERS = {
     "base": {"bytes", "time", "result", "socket_address", "version"},
     "crypto": {"public_key"},
     "identity": {"node_id", "node_address", "keypair", "key_file"},
+    "nat": {"nat_report"},
     "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "runtime",
            "event", "io_errc", "handler", "topic", "dht", "rpc", "messaging", "content"},
 }

@@ -85,6 +85,18 @@ struct ToJson {
                    {"code", code_name(down.error)}}};
   }
 
+  Objects operator()(const event::NatDetected& detected) const {
+    const NatReport& report = detected.report;
+    boost::json::value external = nullptr;
+    if (report.external) external = boost::json::string(report.external->to_string());
+    return {object{{"event", "nat"},
+                   {"mapping", to_string(report.profile.mapping)},
+                   {"filtering", to_string(report.profile.filtering)},
+                   {"ports", to_string(report.profile.port_allocation)},
+                   {"type", to_string(classic_type(report.profile))},
+                   {"external", std::move(external)}}};
+  }
+
   Objects operator()(const event::HandlerFailed& failed) const {
     auto told = to_json(make_failure(fmt::format("the protocol {} failed", failed.protocol),
                                      failed.error, failed.reason));

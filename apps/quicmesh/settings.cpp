@@ -29,6 +29,7 @@ constexpr std::array specs{
     SettingSpec{"path", Kind::choice, "any", "which paths to use", "any direct relay"},
     SettingSpec{"relay", Kind::flag, "false", "forward for others"},
     SettingSpec{"relay_via", Kind::nodes, "", "relays to be reached over"},
+    SettingSpec{"stun", Kind::addresses, "", "STUN servers to ask about the NAT, besides relays"},
     SettingSpec{"allow_bogon", Kind::flag, "false",
                 "documentation and CGN addresses count as public; for laboratories"},
     SettingSpec{"congestion", Kind::choice, "bbr", "congestion control", "bbr cubic"},
@@ -256,6 +257,7 @@ Config Settings::node_config() const {
   config.handshake_timeout = seconds("handshake_timeout");
   config.max_connections = count("max_connections");
   config.relays = nodes("relay_via");
+  config.stun_servers = addresses("stun");
   config.serve_as_relay = flag("relay");
   config.laboratory_addresses = flag("allow_bogon");
   if (text("path") == "direct") config.reach = Reach::direct_only;

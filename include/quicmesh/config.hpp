@@ -59,6 +59,9 @@ struct Config {
   /// Forwards for anybody, within the limits of docs/protocols/relay.md. For nodes with a public
   /// address.
   bool serve_as_relay = false;
+  /// Servers that are asked what the NAT here does, besides the relays: any that speak STUN
+  /// (RFC 8489), better those that speak RFC 5780 too.
+  std::vector<SocketAddress> stun_servers;
   /// Which paths connections that this node dials may use.
   Reach reach = Reach::any;
   /// Documentation and CGN ranges count as public addresses. For laboratories only.

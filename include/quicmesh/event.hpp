@@ -9,6 +9,7 @@
 #include <system_error>
 #include <variant>
 
+#include "quicmesh/nat_report.hpp"
 #include "quicmesh/node_id.hpp"
 #include "quicmesh/socket_address.hpp"
 #include "quicmesh/time.hpp"
@@ -69,6 +70,11 @@ struct RelayDown {
   std::error_code error;
 };
 
+/// What the NAT in front of this node does was found out, for the first time or again.
+struct NatDetected {
+  NatReport report;
+};
+
 /// A planned move did not come about; the connection stays where it was.
 struct PathRefused {
   NodeId peer;
@@ -85,8 +91,9 @@ struct HandlerFailed {
 
 }  // namespace event
 
-using Event = std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable,
-                           event::HandshakeRefused, event::PathChanged, event::PathRefused,
-                           event::HandlerFailed, event::RelayUp, event::RelayDown>;
+using Event =
+    std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable, event::HandshakeRefused,
+                 event::PathChanged, event::PathRefused, event::HandlerFailed, event::RelayUp,
+                 event::RelayDown, event::NatDetected>;
 
 }  // namespace quicmesh

@@ -126,6 +126,8 @@ class Node : public std::enable_shared_from_this<Node> {
   /// side, which may ask for the move by `suggest_path`.
   Task<void> move_to_path(NodeId peer, SocketAddress remote);
   Task<void> suggest_path(NodeId peer, SocketAddress remote);
+  /// What the NAT in front of this node does; nothing as long as no server has been asked.
+  Task<std::optional<NatReport>> nat_report();
   /// Why the last connection or dial to `peer` ended, in words; empty if none did.
   [[nodiscard]] std::string last_reason(NodeId peer) const;
   Task<NodeStatus> status();

@@ -44,6 +44,7 @@ struct Transmit {
   std::size_t size = 0;          // bytes written to the caller's buffer
   std::size_t segment_size = 0;  // bytes of each datagram; > 0
   Ecn ecn = Ecn::not_ect;
+  std::uint8_t hop_limit = 0;  // IPv4's TTL; 0: the system's own
 };
 
 /// The least buffer for `poll_transmit`: one UDP GSO train.

@@ -6,6 +6,14 @@
 #include "io/event_loop.hpp"
 
 namespace quicmesh::io {
+namespace {
+
+WallTime wall_time() {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return WallTime{std::chrono::duration_cast<std::chrono::seconds>(since_1970).count()};
+}
+
+}  // namespace
 
 Result<std::unique_ptr<HostedNode>> HostedNode::create(QuicConfig config, Keypair identity,
                                                        std::vector<UdpSocket> sockets) {
@@ -14,35 +22,17 @@ Result<std::unique_ptr<HostedNode>> HostedNode::create(QuicConfig config, Keypai
                                Rng(node->secure_rng_.next_u64()));
   if (!core) return failure(core.error());
   node->core_ = std::move(*core);
+  node->core_->set_wall_time(EventLoop::now(), wall_time());
   return node;
 }
 
-UdpCounters HostedNode::counters() const {
-  UdpCounters sum;
-  for (const UdpSocket& socket : sockets_) {
-    const UdpCounters& one = socket.counters();
-    sum.receive_calls += one.receive_calls;
-    sum.datagrams_received += one.datagrams_received;
-    sum.bytes_received += one.bytes_received;
-    sum.datagrams_truncated += one.datagrams_truncated;
-    sum.send_calls += one.send_calls;
-    sum.datagrams_sent += one.datagrams_sent;
-    sum.bytes_sent += one.bytes_sent;
-    sum.refused_gso += one.refused_gso;
-    sum.too_large += one.too_large;
-    sum.failed += one.failed;
-    sum.delayed += one.delayed;
-  }
-  return sum;
-}
-
-void HostedNode::receive(std::size_t socket, MutableByteView buffer) {
-  for (std::size_t i = 0; i < receives_per_turn; ++i) {
-    const auto train = sockets_[socket].receive(buffer);
+void HostedNode::receive(SocketId id, MutableByteView buffer) {
+  UdpSocket* socket = sockets_.find(id);
+  for (std::size_t i = 0; socket != nullptr && i < receives_per_turn; ++i) {
+    const auto train = socket->receive(buffer);
     if (!train) return;
     const Instant now = EventLoop::now();
-    const NetworkPath path{SocketId{static_cast<std::uint16_t>(socket)}, train->local,
-                           train->remote};
+    const NetworkPath path{id, train->local, train->remote};
     if (forward(now, path, buffer.first(train->size), train->segment_size)) continue;
     for (std::size_t offset = 0; offset < train->size; offset += train->segment_size) {
       const std::size_t size = std::min(train->segment_size, train->size - offset);
@@ -65,11 +55,11 @@ bool HostedNode::forward(Instant now, const NetworkPath& source, ByteView train,
     if (!plan) return false;
     for (std::size_t i = 0; i < plan->runs; ++i) {
       const RelayRun& run = runs[i];
-      const auto socket = static_cast<std::size_t>(run.destination.socket);
-      if (socket >= sockets_.size()) continue;
+      UdpSocket* socket = sockets_.find(run.destination.socket);
+      if (socket == nullptr) continue;
       const Transmit transmit{run.destination, run.size, std::min(segment_size, run.size)};
       std::size_t offset = 0;
-      (void)sockets_[socket].send(transmit, train.subspan(run.offset, run.size), offset);
+      (void)socket->send(transmit, train.subspan(run.offset, run.size), offset);
     }
     train = train.subspan(plan->consumed);
   }
@@ -87,7 +77,7 @@ void HostedNode::settle(MutableByteView buffer) {
   client_->apply(EventLoop::now(), *this);
   bool rested = transmit(buffer);
   // Writing packets makes events, and some events make more to send.
-  while (client_->deliver(EventLoop::now(), *this) && rested)
+  while ((client_->deliver(EventLoop::now(), *this) || serve_socket_requests()) && rested)
     rested = transmit(buffer);
 
   if (!rested) {
@@ -106,10 +96,10 @@ bool HostedNode::transmit(MutableByteView buffer) {
     if (held_ && !send_held(now)) return true;
     const auto transmit = core_->poll_transmit(now, buffer);
     if (!transmit) return true;
-    const auto socket = static_cast<std::size_t>(transmit->path.socket);
-    if (socket >= sockets_.size()) continue;
+    UdpSocket* socket = sockets_.find(transmit->path.socket);
+    if (socket == nullptr) continue;
     std::size_t offset = 0;
-    const SendOutcome outcome = sockets_[socket].send(*transmit, buffer, offset);
+    const SendOutcome outcome = socket->send(*transmit, buffer, offset);
     if (outcome == SendOutcome::done) continue;
     held_ = Held{*transmit, to_bytes(ByteView(buffer).first(transmit->size)), offset,
                  outcome == SendOutcome::full, now + no_buffers_pause};
@@ -120,8 +110,10 @@ bool HostedNode::transmit(MutableByteView buffer) {
 
 bool HostedNode::send_held(Instant now) {
   if (!held_->wait_for_writable && now < held_->retry_at) return false;
-  const auto socket = static_cast<std::size_t>(held_->transmit.path.socket);
-  const SendOutcome outcome = sockets_[socket].send(held_->transmit, held_->data, held_->offset);
+  UdpSocket* socket = sockets_.find(held_->transmit.path.socket);
+  const SendOutcome outcome = socket == nullptr
+                                  ? SendOutcome::done
+                                  : socket->send(held_->transmit, held_->data, held_->offset);
   if (outcome == SendOutcome::done) {
     held_.reset();
     return true;
@@ -131,9 +123,28 @@ bool HostedNode::send_held(Instant now) {
   return false;
 }
 
-std::optional<std::size_t> HostedNode::full_socket() const {
+std::optional<SocketId> HostedNode::full_socket() const {
   if (!held_ || !held_->wait_for_writable) return std::nullopt;
-  return static_cast<std::size_t>(held_->transmit.path.socket);
+  return held_->transmit.path.socket;
+}
+
+bool HostedNode::serve_socket_requests() {
+  bool any = false;
+  while (const auto request = core_->poll_socket_request()) {
+    any = true;
+    const Instant now = EventLoop::now();
+    if (const auto* close = std::get_if<CloseSocket>(&*request)) {
+      sockets_.close(close->socket);
+      continue;
+    }
+    const auto& open = std::get<OpenSocket>(*request);
+    if (const auto socket = sockets_.open(open.family)) {
+      core_->handle_socket_opened(now, open.id, *socket, sockets_.find(*socket)->local());
+    } else {
+      core_->handle_socket_failed(now, open.id);
+    }
+  }
+  return any;
 }
 
 void HostedNode::on_writable() {

@@ -3,6 +3,9 @@
 // Receiving: a train is cut into datagrams by its segment size, with one timestamp for the train.
 // Sending: what a full socket did not take is kept, and the core is not asked for more until it is
 // gone; nothing is dropped here.
+//
+// Sockets that the core asks for while it runs are opened and closed here, between turns; the
+// network thread then watches them (SocketTable::take_opened).
 #pragma once
 
 #include <memory>
@@ -11,7 +14,7 @@
 
 #include "crypto/system_rng.hpp"
 #include "io/node_client.hpp"
-#include "io/udp_socket.hpp"
+#include "io/socket_table.hpp"
 #include "node/node_core.hpp"
 #include "quicmesh/keypair.hpp"
 
@@ -31,12 +34,12 @@ class HostedNode {
   void set_client(std::shared_ptr<NodeClient> client) { client_ = std::move(client); }
   [[nodiscard]] NodeClient& client() { return *client_; }
   [[nodiscard]] std::shared_ptr<NodeClient> share_client() const { return client_; }
-  [[nodiscard]] std::vector<UdpSocket>& sockets() { return sockets_; }
+  [[nodiscard]] SocketTable& sockets() { return sockets_; }
   [[nodiscard]] NodeCore& core() { return *core_; }
-  [[nodiscard]] UdpCounters counters() const;
+  [[nodiscard]] UdpCounters counters() const { return sockets_.counters(); }
 
   /// Everything below is called by the network thread alone. `buffer` holds 64 KB.
-  void receive(std::size_t socket, MutableByteView buffer);
+  void receive(SocketId socket, MutableByteView buffer);
   /// Applies commands, expires timers, sends, delivers events, until nothing is left to do now.
   void settle(MutableByteView buffer);
   /// Says goodbye to all peers, as far as the sockets take it.
@@ -45,12 +48,12 @@ class HostedNode {
   /// When to settle without being asked; Instant{} for at once.
   [[nodiscard]] Instant deadline() const { return deadline_; }
   /// The socket whose readiness for writing is waited for.
-  [[nodiscard]] std::optional<std::size_t> full_socket() const;
+  [[nodiscard]] std::optional<SocketId> full_socket() const;
   /// `full_socket` is writable again.
   void on_writable();
 
   /// The socket that the thread watches for writing.
-  std::optional<std::size_t> watched_for_writing;
+  std::optional<SocketId> watched_for_writing;
 
  private:
   static constexpr std::size_t forward_runs = 64;  // destinations in one train of a relay
@@ -70,10 +73,12 @@ class HostedNode {
   /// False if more could be sent now.
   bool transmit(MutableByteView buffer);
   bool send_held(Instant now);
+  /// Does what the core asks for. True if there was anything.
+  bool serve_socket_requests();
 
   Keypair identity_;
   SystemRng secure_rng_;
-  std::vector<UdpSocket> sockets_;  // SocketId is the index
+  SocketTable sockets_;
   std::unique_ptr<NodeCore> core_;
   std::shared_ptr<NodeClient> client_;  // shared with the handles of the public API
   std::optional<Held> held_;

@@ -65,23 +65,25 @@ struct End {
     node->set_client(client);
     EXPECT_TRUE(node->core().add_protocol("transfer/1").has_value());
   }
+
+  UdpSocket& socket() { return *node->sockets().find(SocketId{0}); }
 };
 
 /// Drives both until `b` has everything; readiness and deadlines as the network thread has them.
 void transfer(End& a, End& b) {
   Bytes buffer(transmit_buffer_size);
-  const NetworkPath path{SocketId{0}, IpAddress::any(IpFamily::v4), b.node->sockets()[0].local()};
+  const NetworkPath path{SocketId{0}, IpAddress::any(IpFamily::v4), b.socket().local()};
   const std::vector<NetworkPath> paths(1, path);
   ASSERT_TRUE(a.node->core().connect(EventLoop::now(), b.id, paths).has_value());
   for (int turn = 0; turn < 200'000 && !b.client->ended; ++turn) {
     std::vector<pollfd> waiting;
     Instant deadline = EventLoop::now() + 10ms;
     for (End* end : {&a, &b}) {
-      end->node->receive(0, buffer);
+      end->node->receive(SocketId{0}, buffer);
       end->node->settle(buffer);
       short events = POLLIN;
       if (end->node->full_socket()) events |= POLLOUT;
-      waiting.push_back({end->node->sockets()[0].descriptor(), events, 0});
+      waiting.push_back({end->socket().descriptor(), events, 0});
       deadline = std::min(deadline, end->node->deadline());
     }
     const Duration left = std::max(Duration{}, deadline - EventLoop::now());
@@ -136,7 +138,7 @@ TEST(HostedNode, transfer_goes_on_without_gso) {
   transfer(a, b);
   EXPECT_EQ(b.client->received, a.client->to_send);
   EXPECT_EQ(a.node->counters().refused_gso, 1u);
-  EXPECT_FALSE(a.node->sockets()[0].gso());
+  EXPECT_FALSE(a.socket().gso());
 }
 
 }  // namespace

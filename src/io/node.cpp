@@ -11,6 +11,7 @@
 #include "io/local_addresses.hpp"
 #include "io/node_hub.hpp"
 #include "io/resolve.hpp"
+#include "io/stun_service.hpp"
 #include "path/path_errc.hpp"
 #include "quicmesh/io_errc.hpp"
 
@@ -114,6 +115,7 @@ Result<void> set_up_reach(NodeCore& core, const Config& config,
   core.set_policy(policy_of(config.reach));
   core.set_endpoints(now, endpoints_of(sockets));
   if (config.reach == Reach::direct_only) return {};  // nor is it reached over one
+  core.set_stun_servers(now, config.stun_servers);
   for (const RelayHint& relay : relays) {
     if (const auto added = core.add_relay(now, relay); !added) return added;
   }
@@ -130,10 +132,13 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config,
   for (std::size_t i = 0; i < sockets->size(); ++i) {
     infos.push_back({SocketId{static_cast<std::uint16_t>(i)}, (*sockets)[i].local()});
   }
+  // Not before the addresses above are noted: nobody is to dial these sockets.
+  const auto stun = config.serve_as_relay ? io::open_behaviour_discovery(*sockets) : std::nullopt;
   const NodeId id = identity->node_id();
   auto hosted =
       io::HostedNode::create(quic_config_of(config), std::move(*identity), std::move(*sockets));
   if (!hosted) return failure(hosted.error());
+  if (stun) (*hosted)->core().serve_stun(*stun);
   const auto reachable = set_up_reach((*hosted)->core(), config, infos, relays);
   if (!reachable) return failure(reachable.error());
   if (!config.runtime) {
@@ -291,6 +296,14 @@ Task<void> Node::suggest_path(NodeId peer, SocketAddress remote) {
     return core.connectivity().suggest(now, peer, *path);
   };
   return ask_core<void>(hub_, std::move(suggest));
+}
+
+Task<std::optional<NatReport>> Node::nat_report() {
+  auto look = [](Instant, NodeCore& core) -> Result<std::optional<NatReport>> {
+    if (!core.nat()) return std::nullopt;
+    return report_of(*core.nat());
+  };
+  return ask_core<std::optional<NatReport>>(hub_, std::move(look));
 }
 
 std::string Node::last_reason(NodeId peer) const {

@@ -11,10 +11,10 @@ namespace quicmesh::io {
 namespace {
 
 // A tag of the event loop is a node and the number of its socket.
-constexpr unsigned socket_bits = 8;
+constexpr unsigned socket_bits = 16;
 
-std::uint64_t tag_of(HostedId id, std::size_t socket) {
-  return (std::to_underlying(id) << socket_bits) | socket;
+std::uint64_t tag_of(HostedId id, SocketId socket) {
+  return (std::to_underlying(id) << socket_bits) | std::to_underlying(socket);
 }
 
 }  // namespace
@@ -151,13 +151,16 @@ void NodeDriver::open_letters() {
 }
 
 void NodeDriver::put(HostedId id, std::unique_ptr<HostedNode> node) {
-  auto& sockets = node->sockets();
-  for (std::size_t i = 0; i < sockets.size(); ++i) {
-    // Fails when the kernel is out of memory alone; the node then hears nothing on this socket.
-    (void)loop_.add(sockets[i].descriptor(), tag_of(id, i));
-  }
+  watch_opened_sockets(id, *node);
   index_of_[std::to_underlying(id)] = places_.size();
   places_.push_back({id, std::move(node), never, true});
+}
+
+void NodeDriver::watch_opened_sockets(HostedId id, HostedNode& node) {
+  for (const SocketId socket : node.sockets().take_opened()) {
+    // Fails when the kernel is out of memory alone; the node then hears nothing on this socket.
+    (void)loop_.add(node.sockets().find(socket)->descriptor(), tag_of(id, socket));
+  }
 }
 
 void NodeDriver::take_off(std::size_t index) {
@@ -168,8 +171,8 @@ void NodeDriver::take_off(std::size_t index) {
   }
   places_.pop_back();
   index_of_.erase(std::to_underlying(place.id));
-  for (const UdpSocket& socket : place.node->sockets())
-    loop_.remove(socket.descriptor());
+  for (const SocketId socket : place.node->sockets().ids())
+    loop_.remove(place.node->sockets().find(socket)->descriptor());
   const std::shared_ptr<NodeClient> client = place.node->share_client();
   place.node.reset();
   client->on_removed();
@@ -181,7 +184,8 @@ void NodeDriver::on_ready(const Readiness& ready) {
   Place& place = places_[found->second];
   if (ready.writable) place.node->on_writable();
   if (ready.readable) {
-    place.node->receive(ready.tag & ((1u << socket_bits) - 1), buffer_);
+    const auto socket = static_cast<std::uint16_t>(ready.tag & ((1u << socket_bits) - 1));
+    place.node->receive(SocketId{socket}, buffer_);
   }
   place.due = true;
 }
@@ -192,14 +196,15 @@ void NodeDriver::settle(std::size_t index) {
   place.due = false;
   node.settle(buffer_);
   place.deadline = node.deadline();
+  watch_opened_sockets(place.id, node);
   const auto full = node.full_socket();
   if (full == node.watched_for_writing) return;
-  auto& sockets = node.sockets();
-  if (node.watched_for_writing) {
-    const std::size_t socket = *node.watched_for_writing;
-    loop_.watch_writable(sockets[socket].descriptor(), tag_of(place.id, socket), false);
-  }
-  if (full) loop_.watch_writable(sockets[*full].descriptor(), tag_of(place.id, *full), true);
+  const auto watch = [&](std::optional<SocketId> id, bool wanted) {
+    const UdpSocket* socket = id ? node.sockets().find(*id) : nullptr;
+    if (socket) loop_.watch_writable(socket->descriptor(), tag_of(place.id, *id), wanted);
+  };
+  watch(node.watched_for_writing, false);
+  watch(full, true);
   node.watched_for_writing = full;
 }
 

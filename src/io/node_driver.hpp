@@ -80,6 +80,7 @@ class NodeDriver {
   void run();
   void open_letters();
   void put(HostedId id, std::unique_ptr<HostedNode> node);
+  void watch_opened_sockets(HostedId id, HostedNode& node);
   void take_off(std::size_t index);
   void on_ready(const Readiness& ready);
   void settle(std::size_t index);

@@ -333,6 +333,10 @@ void NodeHub::on_event(RelayUp& event) {
   report(event::RelayUp{event.relay, event.observed});
 }
 
+void NodeHub::on_event(NatDiscovered& event) {
+  report(event::NatDetected{report_of(event)});
+}
+
 void NodeHub::on_event(RelayDown& event) {
   report(event::RelayDown{event.relay, event.reason});
 }

@@ -212,6 +212,14 @@ int UdpSocket::send_once(const Transmit& transmit, ByteView data, bool as_train)
       append_control(message, used, IPPROTO_IPV6, IPV6_TCLASS, bits);
     }
   }
+  if (transmit.hop_limit != 0) {
+    const int limit = transmit.hop_limit;
+    if (family() == IpFamily::v4) {
+      append_control(message, used, IPPROTO_IP, IP_TTL, limit);
+    } else {
+      append_control(message, used, IPPROTO_IPV6, IPV6_HOPLIMIT, limit);
+    }
+  }
   message.msg_controllen = used;
   if (used == 0) message.msg_control = nullptr;
   ++counters_.send_calls;

@@ -42,6 +42,7 @@
 #include "nat/nat_discovery_judgement.hpp"
 #include "nat/nat_discovery_stand_in.hpp"
 #include "nat/nat_profile.hpp"
+#include "nat/socket_request.hpp"
 #include "quicmesh/result.hpp"
 #include "stun/stun_client.hpp"
 
@@ -80,15 +81,6 @@ struct NatEvidence {
   bool deadline_reached = false;
 };
 
-/// A socket that a core asks for; the driver answers with `handle_socket_opened` or `_failed`.
-enum class SocketRequestId : std::uint16_t {};
-struct OpenSocket {
-  SocketRequestId id{};
-  IpFamily family{};
-};
-struct CloseSocket {
-  SocketId socket{};
-};
 /// To be sent over the authenticated connection to the node at `server`.
 struct AskStandIn {
   SocketAddress server;
@@ -98,6 +90,8 @@ struct NatDiscovered {
   NatProfile profile;
   NatEvidence evidence;
 };
+/// As users see it.
+NatReport report_of(const NatDiscovered& discovered);
 using NatDiscoveryEvent = std::variant<OpenSocket, CloseSocket, AskStandIn, NatDiscovered>;
 
 class NatDiscovery {

@@ -5,6 +5,11 @@
 
 namespace quicmesh {
 
+NatReport report_of(const NatDiscovered& discovered) {
+  const NatEvidence& evidence = discovered.evidence;
+  return {discovered.profile, evidence.external, evidence.rtt, evidence.servers_answered};
+}
+
 Finding NatDiscovery::heard(Test test) const {
   const Finding known = heard_[static_cast<std::size_t>(test)];
   if (known != Finding::unknown) return known;

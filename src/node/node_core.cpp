@@ -12,12 +12,20 @@ constexpr std::uint64_t relay_rng_stream = 0x72656c6179;  // "relay": a stream o
 
 }  // namespace
 
+NodeCore::NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng)
+    : identity_(identity),
+      id_(identity.node_id()),
+      secure_rng_(secure_rng),
+      relay_user_(id_, rng),
+      stun_server_(std::in_place, StunServerConfig(), secure_rng),
+      nat_watch_(secure_rng) {}
+
 Result<std::unique_ptr<NodeCore>> NodeCore::create(QuicConfig config, const Keypair& identity,
                                                    SecureRng& secure_rng, Rng rng) {
   auto connectivity = Connectivity::create(std::move(config), identity, secure_rng, rng);
   if (!connectivity) return failure(connectivity.error());
   auto node = std::unique_ptr<NodeCore>(
-      new NodeCore(identity.node_id(), secure_rng, Rng(rng.next() ^ relay_rng_stream)));
+      new NodeCore(identity, secure_rng, Rng(rng.next() ^ relay_rng_stream)));
   node->connectivity_ = std::move(*connectivity);
   return node;
 }
@@ -28,6 +36,9 @@ void NodeCore::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn,
   if (!datagram.empty() && is_relay_frame_type(datagram[0])) {
     return handle_relay_frame(now, path, datagram);
   }
+  if (looks_like_stun(datagram)) {
+    return handle_stun(now, path, ecn, datagram);
+  }
   connectivity_->handle_datagram(now, path, ecn, datagram);
 }
 
@@ -35,6 +46,7 @@ void NodeCore::handle_timeout(Instant now) {
   now_ = now;
   connectivity_->handle_timeout(now);
   relay_user_.client().handle_timeout(now);
+  nat_watch_.handle_timeout(now);
   if (relay_host_) relay_host_->handle_timeout(now);
   if (closing_ && closing_->next <= now) advance_close(now);
   route(now);
@@ -47,6 +59,8 @@ std::optional<Transmit> NodeCore::poll_transmit(Instant now, MutableByteView buf
       if (auto forward = relay_host_->poll_transmit(buffer)) return forward;
     }
     if (auto answer = relay_user_.client().poll_transmit(buffer)) return answer;
+    if (auto answer = stun_server_->poll_transmit(now, buffer)) return answer;
+    if (auto question = nat_watch_.poll_transmit(now, buffer)) return question;
     while (auto transmit = connectivity_->poll_transmit(now, buffer)) {
       if (!is_relayed(transmit->path)) return transmit;
       if (relay_user_.wrap(*transmit, buffer)) return transmit;
@@ -66,6 +80,7 @@ std::optional<NodeEvent> NodeCore::poll_event() {
 
 Instant NodeCore::poll_timeout() const {
   Instant next = std::min(connectivity_->poll_timeout(), relay_user_.client().poll_timeout());
+  next = std::min(next, nat_watch_.poll_timeout());
   if (relay_host_) next = std::min(next, relay_host_->poll_timeout());
   return closing_ ? std::min(next, closing_->next) : next;
 }
@@ -78,6 +93,7 @@ void NodeCore::route(Instant now) {
     on_relay_event(now, *event);
     relay_user_.pump(now, *connectivity_, endpoints_);
   }
+  take_nat_events(now);
   take_events(now);
 }
 

@@ -26,10 +26,13 @@
 #include "base/core.hpp"
 #include "base/laboratory_address.hpp"
 #include "node/local_endpoint.hpp"
+#include "node/nat_watch.hpp"
 #include "node/node_event.hpp"
 #include "node/relay_host.hpp"
 #include "node/relay_user.hpp"
+#include "node/socket_desk.hpp"
 #include "path/connectivity.hpp"
+#include "stun/stun_server.hpp"
 
 namespace quicmesh {
 
@@ -57,6 +60,13 @@ class NodeCore {
   Result<void> add_relay(Instant now, const RelayHint& relay);
   /// Forwards for others from now on.
   void serve_as_relay(const RelayLimits& limits);
+  /// Every node answers STUN requests on its sockets; with this, behaviour discovery too (RFC
+  /// 5780).
+  void serve_stun(const StunServerConfig& config);
+  /// Servers to ask what the NAT here does, besides the relays; they replace what was given before.
+  void set_stun_servers(Instant now, std::vector<SocketAddress> servers);
+  /// What the clock on the wall showed at `now`: for signed records.
+  void set_wall_time(Instant now, WallTime wall);
 
   void handle_datagram(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
   /// For a driver that has whole trains of relay frames: where they go, without a copy. Nothing if
@@ -67,6 +77,13 @@ class NodeCore {
   std::optional<Transmit> poll_transmit(Instant now, MutableByteView buffer);
   std::optional<NodeEvent> poll_event();
   [[nodiscard]] Instant poll_timeout() const;
+
+  /// Sockets that the node wants besides those of `set_endpoints`, or gives back.
+  std::optional<SocketRequest> poll_socket_request();
+  /// `local` is what the socket is bound to.
+  void handle_socket_opened(Instant now, SocketRequestId id, SocketId socket,
+                            const SocketAddress& local);
+  void handle_socket_failed(Instant now, SocketRequestId id);
 
   /// From now on streams of `protocol` are accepted. Fails with PathErrc::bad_protocol_name.
   Result<void> add_protocol(std::string protocol);
@@ -96,6 +113,8 @@ class NodeCore {
   [[nodiscard]] Connectivity& connectivity() { return *connectivity_; }
   [[nodiscard]] const Connectivity& connectivity() const { return *connectivity_; }
   [[nodiscard]] const RelayClient& relays() const { return relay_user_.client(); }
+  /// What the NAT here does, as far as it has been found out.
+  [[nodiscard]] const std::optional<NatDiscovered>& nat() const { return nat_watch_.result(); }
   /// What this node serves as a relay; null if it is none.
   [[nodiscard]] const RelayServer* relay_server() const;
   /// The relay beneath a relayed path, which becomes the one to that relay; nothing for a direct
@@ -104,8 +123,7 @@ class NodeCore {
   [[nodiscard]] const NodeId& id() const { return id_; }
 
  private:
-  NodeCore(NodeId id, SecureRng& secure_rng, Rng rng)
-      : id_(id), secure_rng_(secure_rng), relay_user_(id, rng) {}
+  NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng);
 
   void handle_relay_frame(Instant now, const NetworkPath& path, MutableByteView datagram);
   /// Carries events between the cores until there are none left.
@@ -119,9 +137,13 @@ class NodeCore {
   void on_relay_event(Instant now, RelayEvent& event);
   void give_up_seeking(const NodeId& peer);
   void tell_candidates();
+  void handle_stun(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
+  void choose_stun_servers(Instant now);
+  void take_nat_events(Instant now);
   void refuse(const PeerStreamOpened& opened);
   void advance_close(Instant now);
 
+  const Keypair& identity_;
   NodeId id_;
   SecureRng& secure_rng_;
   std::unique_ptr<Connectivity> connectivity_;
@@ -131,6 +153,12 @@ class NodeCore {
   AddressRules rules_ = AddressRules::internet;
   PathPolicy policy_ = PathPolicy::any;
   std::map<NodeId, SocketAddress> observed_;  // this node, as each relay sees it
+  std::optional<StunServer> stun_server_;     // always there
+  NatWatch nat_watch_;
+  SocketDesk desk_;
+  std::vector<SocketAddress> stun_servers_;  // of the configuration
+  std::int64_t wall_offset_s_ = 0;           // from monotonic time to 1970
+  Bytes nat_record_;                         // the profile, signed, as peers are told
   struct RelayDial {
     PathPolicy policy = PathPolicy::any;
     std::optional<PeerUnreachable> direct_failed;  // shown if the relays fail as well

@@ -12,6 +12,10 @@ namespace quicmesh {
 void NodeCore::set_endpoints(Instant now, std::vector<LocalEndpoint> endpoints) {
   now_ = now;
   endpoints_ = std::move(endpoints);
+  std::vector<IpAddress> addresses;
+  for (const LocalEndpoint& endpoint : endpoints_)
+    addresses.push_back(endpoint.address.ip);
+  nat_watch_.set_local_addresses(std::move(addresses));
   tell_candidates();
 }
 
@@ -111,9 +115,11 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
   } else if (auto* up = std::get_if<RelayUp>(&event)) {
     observed_[up->relay] = up->observed;
     tell_candidates();
+    choose_stun_servers(now);
     events_.push_back(std::move(*up));
   } else if (auto* down = std::get_if<RelayDown>(&event)) {
     if (observed_.erase(down->relay) > 0) tell_candidates();
+    choose_stun_servers(now);
     events_.push_back(std::move(*down));
   } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
     connectivity_->remove_path(over->peer, relayed_path(over->session));
@@ -133,6 +139,7 @@ void NodeCore::tell_candidates() {
     add(CandidateKind::server_reflexive, address);
   for (const LocalEndpoint& endpoint : endpoints_)
     add(CandidateKind::host, endpoint.address);
+  message.nat_profile = nat_record_;
   connectivity_->set_candidates(std::move(message));
 }
 

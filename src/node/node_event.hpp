@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "nat/nat_discovery.hpp"
 #include "path/path_event.hpp"
 #include "relay/relay_client.hpp"
 
@@ -14,7 +15,7 @@ struct NodeClosed {
 };
 
 using NodeEvent = std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
-                               PeerPathChanged, PeerPathRefused, RelayUp, RelayDown,
+                               PeerPathChanged, PeerPathRefused, RelayUp, RelayDown, NatDiscovered,
                                PeerStreamOpened, PeerStreamData, PeerStreamWritable,
                                PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
                                PeerStreamLost, PeerStreamsAvailable, PeerDatagram, NodeClosed>;

@@ -88,12 +88,12 @@ void Connectivity::handle_quic(Instant now, const NetworkPath& path, Ecn ecn, By
   if (size > 0) send_small(path, ByteView(answer).first(size));
 }
 
-void Connectivity::send_small(const NetworkPath& path, ByteView bytes) {
+void Connectivity::send_small(const NetworkPath& path, ByteView bytes, std::uint8_t hop_limit) {
   if (small_answers_.size() >= small_answers_max) {
     ++counters_.answers_dropped;
     return;
   }
-  small_answers_.push_back({path, to_bytes(bytes)});
+  small_answers_.push_back({path, to_bytes(bytes), hop_limit});
 }
 
 void Connectivity::handle_timeout(Instant now) {
@@ -119,7 +119,8 @@ std::optional<Transmit> Connectivity::poll_transmit(Instant now, MutableByteView
     const SmallAnswer answer = std::move(small_answers_.front());
     small_answers_.pop_front();
     std::ranges::copy(answer.bytes, buffer.begin());
-    return Transmit{answer.path, answer.bytes.size(), answer.bytes.size()};
+    return Transmit{answer.path, answer.bytes.size(), answer.bytes.size(), Ecn::not_ect,
+                    answer.hop_limit};
   }
   while (const auto train = quic_->poll_transmit(now, buffer)) {
     Link* link = find_link(train->connection);

@@ -89,6 +89,11 @@ class Connectivity {
                        PathPolicy policy = PathPolicy::any);
   /// Paths to probe from now on, by either side; nothing happens without a connection.
   void add_paths(Instant now, const NodeId& peer, std::span<const NetworkPath> paths);
+  /// Sends one authenticated probe on `path`, known or not, that dies after `hop_limit` routers if
+  /// that is not 0; PeerPathFound tells if it is answered. Whoever asks keeps the caps (TQ10).
+  void punch(const NodeId& peer, const NetworkPath& path, std::uint8_t hop_limit = 0);
+  /// Says `body` (at most punch_told_max bytes) to the peer's hole puncher.
+  void say_punch(const NodeId& peer, Bytes body);
   /// The path is over for good; the one in use stays until it is left.
   void remove_path(const NodeId& peer, const NetworkPath& path);
   /// The path on which the handshake of a live connection was confirmed: its address is proved.
@@ -129,6 +134,8 @@ class Connectivity {
     return quic_->export_secret(connection, label, out);
   }
   [[nodiscard]] bool dialling(const NodeId& peer) const { return dialling_.contains(peer); }
+  /// The connection in use was dialled from here; false without one.
+  [[nodiscard]] bool dialled(const NodeId& peer) const;
   [[nodiscard]] std::vector<PathReport> paths(const NodeId& peer) const;
   [[nodiscard]] std::optional<NetworkPath> current_path(const NodeId& peer) const;
   [[nodiscard]] QuicPathInfo path_info(const NodeId& peer) const;
@@ -154,6 +161,7 @@ class Connectivity {
   struct SmallAnswer {
     NetworkPath path;
     Bytes bytes;
+    std::uint8_t hop_limit = 0;
   };
 
   // Dispatch.
@@ -161,7 +169,7 @@ class Connectivity {
   void handle_frame(Instant now, const NetworkPath& path, ByteView datagram);
   void pump(Instant now);  // takes all events out of QUIC
   void handle_event(Instant now, QuicEvent& event);
-  void send_small(const NetworkPath& path, ByteView bytes);
+  void send_small(const NetworkPath& path, ByteView bytes, std::uint8_t hop_limit = 0);
 
   // Links.
   Link& add_link(ConnectionHandle handle);
@@ -197,7 +205,8 @@ class Connectivity {
   bool migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately);
   void send_probes(Instant now, Link& link);
   void send_frame(Link& link, const NetworkPath& path, ProbeFrameType type, std::uint64_t nonce,
-                  std::uint16_t epoch);
+                  std::uint16_t epoch, std::uint8_t hop_limit = 0);
+  void on_new_path(Instant now, Link& link, const NetworkPath& path, bool answered);
   void arm(Instant now, Link& link);
   [[nodiscard]] NetworkPath current_path_of(const Link& link) const;
 

@@ -39,7 +39,7 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
       // The address may be one that nobody told of: the far end's NAT made it (peer-reflexive,
       // RFC 8445 s7.3.1.3). The MAC vouches for it.
       if (link->prober.find(path) == nullptr && link->allowance.take(now)) {
-        link->prober.add(now, path);
+        on_new_path(now, *link, path, false);
       }
       if (!link->dialler) link->table.note_epoch(now, path, frame->epoch);
       link->prober.heard(now, path, frame->nonce);
@@ -47,7 +47,11 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
       break;
     case ProbeFrameType::response:
       if (link->prober.handle_response(now, path, frame->nonce) == nullptr) {
-        on_rebound_answer(now, *link, path, frame->nonce);
+        if (frame->nonce == link->punch_nonce) {
+          on_new_path(now, *link, path, true);
+        } else {
+          on_rebound_answer(now, *link, path, frame->nonce);
+        }
       } else if (on_current) {
         link->watch.probe_answered(now, in_flight);
       } else {
@@ -63,8 +67,29 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
 }
 
 void Connectivity::send_frame(Link& link, const NetworkPath& path, ProbeFrameType type,
-                              std::uint64_t nonce, std::uint16_t epoch) {
-  send_small(path, encode_probe_frame({type, link.tag_there, nonce, epoch}, link.probe_key));
+                              std::uint64_t nonce, std::uint16_t epoch, std::uint8_t hop_limit) {
+  send_small(path, encode_probe_frame({type, link.tag_there, nonce, epoch}, link.probe_key),
+             hop_limit);
+}
+
+void Connectivity::on_new_path(Instant now, Link& link, const NetworkPath& path, bool answered) {
+  const bool is_new = link.prober.add(now, path);
+  if (!is_new && !answered) return;
+  if (active_link(*link.peer) == &link) {
+    events_.push_back(PeerPathFound{*link.peer, path, answered});
+  }
+}
+
+void Connectivity::punch(const NodeId& peer, const NetworkPath& path, std::uint8_t hop_limit) {
+  Link* link = active_link(peer);
+  if (link == nullptr || !path_allowed({.relayed = is_relayed(path)}, policy_of(*link))) return;
+  if (link->punch_nonce == 0) link->punch_nonce = secure_rng_.next_u64() | 1;
+  // The dialler has not come to this path yet: its first epoch there is the next one.
+  send_frame(*link, path, ProbeFrameType::request, link->punch_nonce, 1, hop_limit);
+}
+
+void Connectivity::say_punch(const NodeId& peer, Bytes body) {
+  if (Link* link = active_link(peer)) send_control(*link, PunchMessage{std::move(body)});
 }
 
 void Connectivity::send_probes(Instant now, Link& link) {
@@ -316,6 +341,11 @@ std::optional<NetworkPath> Connectivity::current_path(const NodeId& peer) const 
   const Link* link = active_link(peer);
   if (link == nullptr) return std::nullopt;
   return current_path_of(*link);
+}
+
+bool Connectivity::dialled(const NodeId& peer) const {
+  const Link* link = active_link(peer);
+  return link != nullptr && link->dialler;
 }
 
 QuicPathInfo Connectivity::path_info(const NodeId& peer) const {

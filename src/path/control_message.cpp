@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t prefix_size = 3;
 
-enum class Type : std::uint8_t { hint = 1, retire = 2, candidates = 3 };
+enum class Type : std::uint8_t { hint = 1, retire = 2, candidates = 3, punch = 4 };
 
 void write_body(ByteWriter& writer, const HintMessage& message) {
   writer.u64(message.nonce);
@@ -28,10 +28,14 @@ void write_body(ByteWriter& writer, const CandidatesMessage& message) {
   if (message.nat_profile.size() <= nat_profile_told_max) writer.bytes(message.nat_profile);
 }
 
+void write_body(ByteWriter& writer, const PunchMessage& message) {
+  if (message.body.size() <= punch_told_max) writer.bytes(message.body);
+}
+
 Type type_of(const ControlMessage& message) {
   if (std::holds_alternative<HintMessage>(message)) return Type::hint;
   if (std::holds_alternative<RetireMessage>(message)) return Type::retire;
-  return Type::candidates;
+  return std::holds_alternative<PunchMessage>(message) ? Type::punch : Type::candidates;
 }
 
 CandidatesMessage read_candidates(ByteReader& reader) {
@@ -82,6 +86,10 @@ Result<DecodedControlMessage> decode_control_message(ByteView bytes) {
       break;
     case Type::candidates:
       decoded.message = read_candidates(body);
+      break;
+    case Type::punch:
+      if (body.remaining() > punch_told_max) return failure(BaseErrc::out_of_range);
+      decoded.message = PunchMessage{to_bytes(body.rest())};
       break;
     default:
       return decoded;

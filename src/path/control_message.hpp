@@ -1,7 +1,8 @@
 // Messages between the connection managers of two nodes, on a unidirectional stream of the protocol
 // "quicmesh/control/1" that each side opens when it first has something to say.
 //
-//     0   type: 1 hint, 2 retire, 3 candidates    1..2   length of the body, 0..1200    3.. body
+//     0   type: 1 hint, 2 retire, 3 candidates, 4 punch
+//     1..2   length of the body, 0..1200    3.. body
 //
 // hint (8 bytes): the nonce of a probe that the acceptor received; "please move to that path".
 // retire (empty): another connection was chosen; the sender opens no more streams on this one and
@@ -9,6 +10,8 @@
 // candidates: where the sender may be reached: a count, then for each 1 byte kind, 1 byte family (4
 //   or 6), the address, 2 bytes port; then what is left is the sender's NAT profile, opaque here.
 //   It replaces what was said before.
+// punch (at most 64 bytes): what the two ends say to each other while they make a way through their
+//   NATs, opaque here (docs/protocols/punch.md).
 // Unknown types are skipped: a later version may add some. Big-endian.
 #pragma once
 
@@ -56,7 +59,15 @@ struct CandidatesMessage {
   auto operator<=>(const CandidatesMessage&) const = default;
 };
 
-using ControlMessage = std::variant<HintMessage, RetireMessage, CandidatesMessage>;
+inline constexpr std::size_t punch_told_max = 64;
+
+struct PunchMessage {
+  Bytes body;  // at most punch_told_max bytes
+
+  auto operator<=>(const PunchMessage&) const = default;
+};
+
+using ControlMessage = std::variant<HintMessage, RetireMessage, CandidatesMessage, PunchMessage>;
 
 /// What exceeds the bounds above is left out.
 Bytes encode_control_message(const ControlMessage& message);

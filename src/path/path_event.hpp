@@ -77,6 +77,20 @@ struct PeerCandidates {
   CandidatesMessage told;
 };
 
+/// What the peer says about punching through the NATs between us (nat/punch_message.hpp).
+struct PeerPunch {
+  NodeId peer;
+  Bytes body;
+};
+
+/// A path beside those that were told: the peer's authenticated probe came on it for the first
+/// time, or its answer to one of `Connectivity::punch`, which proves both directions.
+struct PeerPathFound {
+  NodeId peer;
+  NetworkPath path;
+  bool answered = false;
+};
+
 struct PeerStreamOpened {
   NodeId peer;
   StreamKey stream;
@@ -128,10 +142,10 @@ struct PeerDatagram {
   Bytes data;
 };
 
-using PathEvent =
-    std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
-                 PeerPathChanged, PeerPathRefused, PeerCandidates, PeerStreamOpened, PeerStreamData,
-                 PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
-                 PeerStreamLost, PeerStreamsAvailable, PeerDatagram>;
+using PathEvent = std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
+                               PeerPathChanged, PeerPathRefused, PeerCandidates, PeerPunch,
+                               PeerPathFound, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
+                               PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
+                               PeerStreamLost, PeerStreamsAvailable, PeerDatagram>;
 
 }  // namespace quicmesh
