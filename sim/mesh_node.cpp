@@ -49,6 +49,10 @@ struct TraceText {
   std::string operator()(const PeerDatagram& e) {
     return "datagram " + text(e.flow) + " " + std::to_string(e.data.size());
   }
+  std::string operator()(const PunchEnded& e) {
+    return "punch " + e.peer.to_hex().substr(0, 8) + " by " + std::string(to_string(e.technique)) +
+           ": " + std::string(to_string(e.outcome));
+  }
   std::string operator()(const NatDiscovered& e) {
     return "nat " + std::string(to_string(e.profile.mapping)) + " mapping, " +
            std::string(to_string(e.profile.filtering)) + " filtering";

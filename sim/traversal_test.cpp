@@ -13,6 +13,9 @@ constexpr NatConfig restricted_cone{.filtering = NatDependence::address_dependen
 constexpr NatConfig port_restricted{};
 constexpr NatConfig symmetric{.mapping = NatDependence::address_and_port_dependent};
 
+constexpr NatConfig sequential{.mapping = NatDependence::address_and_port_dependent,
+                               .ports = PortAllocation::sequential};
+
 LinkConfig link_of(Duration one_way) {
   LinkConfig link;
   link.delay = one_way;
@@ -102,6 +105,41 @@ struct World {
   std::optional<Instant> direct_at;
   std::error_code unreachable;
 };
+
+// Port prediction and birthday (S1.37 to S1.40, N2, N4): seeds differ in ports and identities.
+struct PunchedPair {
+  const char* name;
+  NatConfig left;
+  NatConfig right;
+  Duration bar;
+};
+
+class PunchedTraversal : public testing::TestWithParam<PunchedPair> {};
+
+TEST_P(PunchedTraversal, goes_direct) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const bool swapped = seed % 2 == 0;
+    const PunchedPair& pair = GetParam();
+    World world(seed, swapped ? pair.right : pair.left, swapped ? pair.left : pair.right);
+    ASSERT_TRUE(world.dial());
+    VerifiedTransfer transfer(*world.a, *world.b, 5'000'000, 1);
+    const auto done = [&] { return transfer.finished() && world.direct_at; };
+    const auto result = world.simulation.run_until(done, world.simulation.elapsed() + 60s);
+    ASSERT_TRUE(result) << result.message << transfer.trouble() << " seed " << seed;
+    EXPECT_EQ(transfer.wrong_bytes(), 0u);
+    const Duration took = *world.direct_at - world.dialled_at;
+    EXPECT_LE(took, pair.bar) << "seed " << seed;
+    std::printf("%s seed %d: direct after %.0f ms\n", pair.name, static_cast<int>(seed),
+                static_cast<double>(took.count()) / 1e6);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Pairs, PunchedTraversal,
+    testing::Values(PunchedPair{"port_restricted_sequential", port_restricted, sequential, 2s},
+                    PunchedPair{"sequential_twice", sequential, sequential, 4s},
+                    PunchedPair{"port_restricted_symmetric", port_restricted, symmetric, 10s}),
+    [](const auto& one) { return std::string(one.param.name); });
 
 struct Pair {
   const char* name;

@@ -97,6 +97,16 @@ struct ToJson {
                    {"external", std::move(external)}}};
   }
 
+  Objects operator()(const event::PunchOver& over) const {
+    return {object{{"event", "punch"},
+                   {"peer", over.peer.to_hex()},
+                   {"technique", over.technique},
+                   {"outcome", over.outcome},
+                   {"probes", over.probes},
+                   {"rounds", over.rounds},
+                   {"ms", static_cast<double>(microseconds(over.duration)) / 1e3}}};
+  }
+
   Objects operator()(const event::HandlerFailed& failed) const {
     auto told = to_json(make_failure(fmt::format("the protocol {} failed", failed.protocol),
                                      failed.error, failed.reason));

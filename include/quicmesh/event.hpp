@@ -75,6 +75,18 @@ struct NatDetected {
   NatReport report;
 };
 
+/// Hole punching with `peer`, beyond ordinary probes, has ended. After a failure it is tried again
+/// when `back_off` is over, or something changes.
+struct PunchOver {
+  NodeId peer;
+  std::string technique;  // synchronised, predict, birthday
+  std::string outcome;    // direct, or why not
+  unsigned probes = 0;    // sent by this side
+  unsigned rounds = 0;
+  Duration duration{};
+  Duration back_off{};
+};
+
 /// A planned move did not come about; the connection stays where it was.
 struct PathRefused {
   NodeId peer;
@@ -94,6 +106,6 @@ struct HandlerFailed {
 using Event =
     std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable, event::HandshakeRefused,
                  event::PathChanged, event::PathRefused, event::HandlerFailed, event::RelayUp,
-                 event::RelayDown, event::NatDetected>;
+                 event::RelayDown, event::NatDetected, event::PunchOver>;
 
 }  // namespace quicmesh

@@ -178,6 +178,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void on_event(PeerPathRefused& event);
   void on_event(RelayUp& event);
   void on_event(NatDiscovered& event);
+  void on_event(PunchEnded& event);
   void on_event(RelayDown& event);
   void on_event(PeerStreamOpened& event);
   void on_event(PeerStreamData& event);

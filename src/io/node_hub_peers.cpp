@@ -333,6 +333,12 @@ void NodeHub::on_event(RelayUp& event) {
   report(event::RelayUp{event.relay, event.observed});
 }
 
+void NodeHub::on_event(PunchEnded& event) {
+  report(event::PunchOver{event.peer, std::string(to_string(event.technique)),
+                          std::string(to_string(event.outcome)), event.probes, event.rounds,
+                          event.duration, event.back_off});
+}
+
 void NodeHub::on_event(NatDiscovered& event) {
   report(event::NatDetected{report_of(event)});
 }

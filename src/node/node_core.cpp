@@ -8,7 +8,9 @@
 namespace quicmesh {
 namespace {
 
-constexpr std::uint64_t relay_rng_stream = 0x72656c6179;  // "relay": a stream of numbers of its own
+// Streams of numbers of their own.
+constexpr std::uint64_t relay_rng_stream = 0x72656c6179;  // "relay"
+constexpr std::uint64_t punch_rng_stream = 0x70756e6368;  // "punch"
 
 }  // namespace
 
@@ -18,7 +20,8 @@ NodeCore::NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng)
       secure_rng_(secure_rng),
       relay_user_(id_, rng),
       stun_server_(std::in_place, StunServerConfig(), secure_rng),
-      nat_watch_(secure_rng) {}
+      nat_watch_(secure_rng),
+      punching_(secure_rng, Rng(rng.next() ^ punch_rng_stream)) {}
 
 Result<std::unique_ptr<NodeCore>> NodeCore::create(QuicConfig config, const Keypair& identity,
                                                    SecureRng& secure_rng, Rng rng) {
@@ -47,6 +50,7 @@ void NodeCore::handle_timeout(Instant now) {
   connectivity_->handle_timeout(now);
   relay_user_.client().handle_timeout(now);
   nat_watch_.handle_timeout(now);
+  punching_.handle_timeout(now, *connectivity_);
   if (relay_host_) relay_host_->handle_timeout(now);
   if (closing_ && closing_->next <= now) advance_close(now);
   route(now);
@@ -61,6 +65,7 @@ std::optional<Transmit> NodeCore::poll_transmit(Instant now, MutableByteView buf
     if (auto answer = relay_user_.client().poll_transmit(buffer)) return answer;
     if (auto answer = stun_server_->poll_transmit(now, buffer)) return answer;
     if (auto question = nat_watch_.poll_transmit(now, buffer)) return question;
+    if (auto question = punching_.poll_transmit(now, buffer)) return question;
     while (auto transmit = connectivity_->poll_transmit(now, buffer)) {
       if (!is_relayed(transmit->path)) return transmit;
       if (relay_user_.wrap(*transmit, buffer)) return transmit;
@@ -80,7 +85,7 @@ std::optional<NodeEvent> NodeCore::poll_event() {
 
 Instant NodeCore::poll_timeout() const {
   Instant next = std::min(connectivity_->poll_timeout(), relay_user_.client().poll_timeout());
-  next = std::min(next, nat_watch_.poll_timeout());
+  next = std::min({next, nat_watch_.poll_timeout(), punching_.poll_timeout()});
   if (relay_host_) next = std::min(next, relay_host_->poll_timeout());
   return closing_ ? std::min(next, closing_->next) : next;
 }
@@ -94,6 +99,7 @@ void NodeCore::route(Instant now) {
     relay_user_.pump(now, *connectivity_, endpoints_);
   }
   take_nat_events(now);
+  take_punch_events(now);
   take_events(now);
 }
 
@@ -102,7 +108,7 @@ void NodeCore::take_events(Instant now) {
     if (take_in(now, *event)) continue;
     std::visit(
         [&](auto& any) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(any)>, PeerCandidates>) {
+          if constexpr (std::is_constructible_v<NodeEvent, decltype(any)>) {
             events_.push_back(std::move(any));
           }
         },
@@ -113,6 +119,14 @@ void NodeCore::take_events(Instant now) {
 bool NodeCore::take_in(Instant now, PathEvent& event) {
   if (const auto* told = std::get_if<PeerCandidates>(&event)) {
     on_candidates(now, *told);
+    return true;
+  }
+  if (const auto* punch = std::get_if<PeerPunch>(&event)) {
+    punching_.on_message(now, *connectivity_, *punch);
+    return true;
+  }
+  if (const auto* found = std::get_if<PeerPathFound>(&event)) {
+    punching_.on_path_found(now, *found);
     return true;
   }
   if (auto* connected = std::get_if<PeerConnected>(&event)) {
@@ -126,6 +140,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     // Its sessions stay: the goodbye leaves over them, and the peer may use them for its next dial.
     // The relay ends them when they are idle.
     give_up_seeking(gone->peer);
+    punching_.forget(now, gone->peer);
     return false;
   }
   if (auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
@@ -144,6 +159,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
   }
   if (auto* changed = std::get_if<PeerPathChanged>(&event)) {
     relay_user_.on_path_changed(changed->peer, changed->to);
+    punching_.on_path_changed(now, changed->peer, changed->to);
     changed->from_relay = resolve_relay(changed->from);
     changed->to_relay = resolve_relay(changed->to);
     // A relayed path that fell silent: the relay itself may be gone.

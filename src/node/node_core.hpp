@@ -25,6 +25,8 @@
 
 #include "base/core.hpp"
 #include "base/laboratory_address.hpp"
+#include "node/candidate_filter.hpp"
+#include "node/hole_punching.hpp"
 #include "node/local_endpoint.hpp"
 #include "node/nat_watch.hpp"
 #include "node/node_event.hpp"
@@ -115,6 +117,7 @@ class NodeCore {
   [[nodiscard]] const RelayClient& relays() const { return relay_user_.client(); }
   /// What the NAT here does, as far as it has been found out.
   [[nodiscard]] const std::optional<NatDiscovered>& nat() const { return nat_watch_.result(); }
+  [[nodiscard]] const HolePunching& punching() const { return punching_; }
   /// What this node serves as a relay; null if it is none.
   [[nodiscard]] const RelayServer* relay_server() const;
   /// The relay beneath a relayed path, which becomes the one to that relay; nothing for a direct
@@ -140,6 +143,9 @@ class NodeCore {
   void handle_stun(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
   void choose_stun_servers(Instant now);
   void take_nat_events(Instant now);
+  void take_punch_events(Instant now);
+  void note_own_reach();
+  void consider_punching(Instant now, const PeerCandidates& told, const CandidateContext& context);
   void refuse(const PeerStreamOpened& opened);
   void advance_close(Instant now);
 
@@ -155,6 +161,7 @@ class NodeCore {
   std::map<NodeId, SocketAddress> observed_;  // this node, as each relay sees it
   std::optional<StunServer> stun_server_;     // always there
   NatWatch nat_watch_;
+  HolePunching punching_;
   SocketDesk desk_;
   std::vector<SocketAddress> stun_servers_;  // of the configuration
   std::int64_t wall_offset_s_ = 0;           // from monotonic time to 1970

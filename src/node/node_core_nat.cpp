@@ -24,6 +24,7 @@ void NodeCore::set_wall_time(Instant now, WallTime wall) {
 void NodeCore::handle_stun(Instant now, const NetworkPath& path, Ecn ecn,
                            MutableByteView datagram) {
   if (nat_watch_.handle_datagram(now, path, ecn, datagram)) return;
+  if (punching_.handle_datagram(now, path, ecn, datagram)) return;
   (void)stun_server_->handle_datagram(now, path, ecn, datagram);
 }
 
@@ -36,6 +37,46 @@ void NodeCore::choose_stun_servers(Instant now) {
   for (const SocketAddress& address : stun_servers_)
     servers.push_back({address, false});
   nat_watch_.set_servers(now, std::move(servers));
+  note_own_reach();
+}
+
+void NodeCore::note_own_reach() {
+  HolePunching::Own own;
+  if (nat_watch_.result()) own.profile = nat_watch_.result()->profile;
+  if (!observed_.empty()) own.external = observed_.begin()->second;
+  for (const DiscoveryServer& server : nat_watch_.servers())
+    own.stun_servers.push_back(server.address);
+  punching_.set_own(std::move(own));
+}
+
+// The peer has told a profile of its own, and where it is seen from outside.
+void NodeCore::consider_punching(Instant now, const PeerCandidates& told,
+                                 const CandidateContext& context) {
+  const auto record = verify_nat_profile(told.told.nat_profile);
+  if (!record || record->signer != told.peer) return;
+  for (const Candidate& candidate : usable_candidates(told.told.candidates, context)) {
+    if (candidate.kind != CandidateKind::server_reflexive) continue;
+    const auto paths = paths_to(candidate.address, endpoints_);
+    if (paths.empty()) continue;
+    punching_.set_peer(told.peer, {record->profile, paths.front(), std::nullopt});
+    return punching_.consider(now, *connectivity_, told.peer);
+  }
+}
+
+void NodeCore::take_punch_events(Instant now) {
+  while (auto event = punching_.poll_event(now)) {
+    if (const auto* open = std::get_if<OpenSocket>(&*event)) {
+      desk_.ask(SocketDesk::Owner::puncher, *open);
+    } else if (const auto* close = std::get_if<CloseSocket>(&*event)) {
+      desk_.give_back(*close);
+    } else if (auto* say = std::get_if<PunchSay>(&*event)) {
+      connectivity_->say_punch(say->peer, std::move(say->body));
+    } else if (const auto* probe = std::get_if<PunchProbe>(&*event)) {
+      connectivity_->punch(probe->peer, probe->path, probe->hop_limit.value_or(0));
+    } else if (auto* ended = std::get_if<PunchEnded>(&*event)) {
+      events_.emplace_back(std::move(*ended));
+    }
+  }
 }
 
 void NodeCore::take_nat_events(Instant now) {
@@ -49,6 +90,8 @@ void NodeCore::take_nat_events(Instant now) {
       const auto elapsed = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
       nat_record_ = sign_nat_profile(identity_, found->profile, WallTime{wall_offset_s_ + elapsed});
       tell_candidates();
+      note_own_reach();
+      punching_.consider_all(now, *connectivity_);
       events_.emplace_back(std::move(*found));
     }
   }
@@ -56,6 +99,7 @@ void NodeCore::take_nat_events(Instant now) {
 
 std::optional<SocketRequest> NodeCore::poll_socket_request() {
   take_nat_events(now_);
+  take_punch_events(now_);
   return desk_.poll();
 }
 
@@ -64,12 +108,22 @@ void NodeCore::handle_socket_opened(Instant now, SocketRequestId id, SocketId so
   now_ = now;
   const auto wish = desk_.take(id);
   if (!wish) return desk_.give_back({socket});
-  nat_watch_.handle_socket_opened(now, wish->id, socket, local);
+  if (wish->owner == SocketDesk::Owner::puncher) {
+    punching_.handle_socket_opened(now, wish->id, socket, local);
+  } else {
+    nat_watch_.handle_socket_opened(now, wish->id, socket, local);
+  }
 }
 
 void NodeCore::handle_socket_failed(Instant now, SocketRequestId id) {
   now_ = now;
-  if (const auto wish = desk_.take(id)) nat_watch_.handle_socket_failed(now, wish->id);
+  const auto wish = desk_.take(id);
+  if (!wish) return;
+  if (wish->owner == SocketDesk::Owner::puncher) {
+    punching_.handle_socket_failed(now, wish->id);
+  } else {
+    nat_watch_.handle_socket_failed(now, wish->id);
+  }
 }
 
 }  // namespace quicmesh

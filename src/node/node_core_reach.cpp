@@ -160,6 +160,7 @@ void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
     paths.insert(paths.end(), more.begin(), more.end());
   }
   connectivity_->add_paths(now, told.peer, paths);
+  consider_punching(now, told, context);
 }
 
 }  // namespace quicmesh

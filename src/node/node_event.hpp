@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "nat/nat_discovery.hpp"
+#include "nat/punch_event.hpp"
 #include "path/path_event.hpp"
 #include "relay/relay_client.hpp"
 
@@ -16,7 +17,7 @@ struct NodeClosed {
 
 using NodeEvent = std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
                                PeerPathChanged, PeerPathRefused, RelayUp, RelayDown, NatDiscovered,
-                               PeerStreamOpened, PeerStreamData, PeerStreamWritable,
+                               PunchEnded, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
                                PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
                                PeerStreamLost, PeerStreamsAvailable, PeerDatagram, NodeClosed>;
 

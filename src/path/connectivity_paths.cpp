@@ -89,7 +89,7 @@ void Connectivity::punch(const NodeId& peer, const NetworkPath& path, std::uint8
 }
 
 void Connectivity::say_punch(const NodeId& peer, Bytes body) {
-  if (Link* link = active_link(peer)) send_control(*link, PunchMessage{std::move(body)});
+  if (Link* link = active_link(peer)) send_control(*link, OpaquePunchMessage{std::move(body)});
 }
 
 void Connectivity::send_probes(Instant now, Link& link) {

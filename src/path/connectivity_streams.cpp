@@ -130,7 +130,7 @@ void Connectivity::on_control(Instant now, Link& link, ControlMessage& message) 
     advance_retirement(now, link);
   } else if (auto* told = std::get_if<CandidatesMessage>(&message)) {
     events_.push_back(PeerCandidates{*link.peer, std::move(*told)});
-  } else if (auto* punch = std::get_if<PunchMessage>(&message)) {
+  } else if (auto* punch = std::get_if<OpaquePunchMessage>(&message)) {
     events_.push_back(PeerPunch{*link.peer, std::move(punch->body)});
   } else if (link.dialler) {
     const std::uint64_t nonce = std::get<HintMessage>(message).nonce;

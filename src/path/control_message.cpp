@@ -28,14 +28,14 @@ void write_body(ByteWriter& writer, const CandidatesMessage& message) {
   if (message.nat_profile.size() <= nat_profile_told_max) writer.bytes(message.nat_profile);
 }
 
-void write_body(ByteWriter& writer, const PunchMessage& message) {
+void write_body(ByteWriter& writer, const OpaquePunchMessage& message) {
   if (message.body.size() <= punch_told_max) writer.bytes(message.body);
 }
 
 Type type_of(const ControlMessage& message) {
   if (std::holds_alternative<HintMessage>(message)) return Type::hint;
   if (std::holds_alternative<RetireMessage>(message)) return Type::retire;
-  return std::holds_alternative<PunchMessage>(message) ? Type::punch : Type::candidates;
+  return std::holds_alternative<OpaquePunchMessage>(message) ? Type::punch : Type::candidates;
 }
 
 CandidatesMessage read_candidates(ByteReader& reader) {
@@ -89,7 +89,7 @@ Result<DecodedControlMessage> decode_control_message(ByteView bytes) {
       break;
     case Type::punch:
       if (body.remaining() > punch_told_max) return failure(BaseErrc::out_of_range);
-      decoded.message = PunchMessage{to_bytes(body.rest())};
+      decoded.message = OpaquePunchMessage{to_bytes(body.rest())};
       break;
     default:
       return decoded;

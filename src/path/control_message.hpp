@@ -61,13 +61,14 @@ struct CandidatesMessage {
 
 inline constexpr std::size_t punch_told_max = 64;
 
-struct PunchMessage {
+struct OpaquePunchMessage {
   Bytes body;  // at most punch_told_max bytes
 
-  auto operator<=>(const PunchMessage&) const = default;
+  auto operator<=>(const OpaquePunchMessage&) const = default;
 };
 
-using ControlMessage = std::variant<HintMessage, RetireMessage, CandidatesMessage, PunchMessage>;
+using ControlMessage =
+    std::variant<HintMessage, RetireMessage, CandidatesMessage, OpaquePunchMessage>;
 
 /// What exceeds the bounds above is left out.
 Bytes encode_control_message(const ControlMessage& message);

@@ -1,0 +1,128 @@
+// See hole_punching.hpp.
+#include "node/hole_punching.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace quicmesh {
+
+void HolePunching::set_peer(const NodeId& id, Peer peer) {
+  const auto found = peers_.find(id);
+  if (found != peers_.end()) {
+    found->second.peer = std::move(peer);
+  } else if (peers_.size() < peers_max) {
+    peers_[id].peer = std::move(peer);
+  }
+}
+
+void HolePunching::forget(Instant now, const NodeId& id) {
+  puncher_.stop(now, id);
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  give_back(found->second);
+  peers_.erase(found);
+}
+
+void HolePunching::give_back(Entry& entry) {
+  if (entry.adopted) to_close_.push_back(*entry.adopted);
+  entry.adopted.reset();
+}
+
+std::optional<PunchPlan> HolePunching::plan_with(const NodeId& id) const {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || !own_.profile) return std::nullopt;
+  return plan_punch(*own_.profile, found->second.peer.profile);
+}
+
+void HolePunching::consider(Instant now, const Connectivity& connectivity, const NodeId& id) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || !own_.profile || puncher_.is_punching(id)) return;
+  Entry& entry = found->second;
+  entry.again = never;
+  const auto current = connectivity.current_path(id);
+  if (!current || !is_relayed(*current)) return;
+  PunchStart start;
+  start.peer = id;
+  start.dialler = connectivity.dialled(id);
+  start.ours = *own_.profile;
+  start.theirs = entry.peer.profile;
+  start.path = entry.peer.path;
+  start.our_external = own_.external;
+  start.attested = entry.peer.attested;
+  start.stun_servers = own_.stun_servers;
+  start.round_trip = connectivity.path_info(id).smoothed_rtt;
+  (void)puncher_.start(now, start);  // refused: PunchEnded has said when to try again
+}
+
+void HolePunching::consider_all(Instant now, const Connectivity& connectivity) {
+  for (const auto& [id, entry] : peers_)
+    consider(now, connectivity, id);
+}
+
+void HolePunching::on_message(Instant now, const Connectivity& connectivity,
+                              const PeerPunch& message) {
+  if (puncher_.on_message(now, message.peer, message.body)) return;
+  consider(now, connectivity, message.peer);
+  (void)puncher_.on_message(now, message.peer, message.body);
+}
+
+void HolePunching::on_path_found(Instant now, const PeerPathFound& found) {
+  if (is_relayed(found.path)) return;
+  if (found.answered) {
+    puncher_.on_path_answered(now, found.peer, found.path);
+  } else {
+    puncher_.on_path_heard(now, found.peer, found.path);
+  }
+}
+
+void HolePunching::on_path_changed(Instant now, const NodeId& id, const NetworkPath& path) {
+  if (is_relayed(path)) {
+    const auto found = peers_.find(id);
+    if (found != peers_.end()) plan_retry(found->second, now);
+  } else {
+    puncher_.on_path_answered(now, id, path);
+    puncher_.stop(now, id);
+  }
+}
+
+void HolePunching::plan_retry(Entry& entry, Instant at) {
+  entry.again = at;
+  next_retry_ = std::min(next_retry_, at);
+}
+
+void HolePunching::handle_timeout(Instant now, const Connectivity& connectivity) {
+  puncher_.handle_timeout(now);
+  if (now < next_retry_) return;
+  next_retry_ = never;
+  for (const auto& [id, entry] : peers_) {
+    if (entry.again <= now) consider(now, connectivity, id);
+    next_retry_ = std::min(next_retry_, entry.again);
+  }
+}
+
+std::optional<PuncherEvent> HolePunching::poll_event(Instant now) {
+  if (!to_close_.empty()) {
+    const CloseSocket close{to_close_.back()};
+    to_close_.pop_back();
+    return close;
+  }
+  auto event = puncher_.poll_event();
+  const auto* ended = event ? std::get_if<PunchEnded>(&*event) : nullptr;
+  if (ended == nullptr) return event;
+  const auto found = peers_.find(ended->peer);
+  if (found == peers_.end()) {
+    if (ended->adopted) to_close_.push_back(ended->path->socket);
+  } else if (ended->adopted) {
+    give_back(found->second);
+    found->second.adopted = ended->path->socket;
+  } else if (ended->outcome != PunchOutcome::direct) {
+    plan_retry(found->second, now + ended->back_off);
+  }
+  return event;
+}
+
+Instant HolePunching::poll_timeout() const {
+  return std::min(puncher_.poll_timeout(), next_retry_);
+}
+
+}  // namespace quicmesh
