@@ -15,6 +15,16 @@ void HolePunching::set_peer(const NodeId& id, Peer peer) {
   }
 }
 
+void HolePunching::on_attested(const NodeId& id, const IpAddress& ip) {
+  const auto found = peers_.find(id);
+  if (found != peers_.end()) found->second.attested = ip;
+}
+
+bool HolePunching::is_attested(const NodeId& id) const {
+  const auto found = peers_.find(id);
+  return found != peers_.end() && found->second.attested == found->second.peer.path.remote.ip;
+}
+
 void HolePunching::forget(Instant now, const NodeId& id) {
   puncher_.stop(now, id);
   const auto found = peers_.find(id);
@@ -41,6 +51,8 @@ void HolePunching::consider(Instant now, const Connectivity& connectivity, const
   entry.again = never;
   const auto current = connectivity.current_path(id);
   if (!current || !is_relayed(*current)) return;
+  const PunchPlan plan = plan_punch(*own_.profile, entry.peer.profile);
+  if (plan.technique == PunchTechnique::birthday && !is_attested(id)) return;  // not yet
   PunchStart start;
   start.peer = id;
   start.dialler = connectivity.dialled(id);
@@ -48,10 +60,12 @@ void HolePunching::consider(Instant now, const Connectivity& connectivity, const
   start.theirs = entry.peer.profile;
   start.path = entry.peer.path;
   start.our_external = own_.external;
-  start.attested = entry.peer.attested;
+  start.attested = entry.attested;
   start.stun_servers = own_.stun_servers;
   start.round_trip = connectivity.path_info(id).smoothed_rtt;
   (void)puncher_.start(now, start);  // refused: PunchEnded has said when to try again
+  if (entry.unheard) (void)puncher_.on_message(now, id, *entry.unheard);
+  entry.unheard.reset();
 }
 
 void HolePunching::consider_all(Instant now, const Connectivity& connectivity) {
@@ -62,8 +76,10 @@ void HolePunching::consider_all(Instant now, const Connectivity& connectivity) {
 void HolePunching::on_message(Instant now, const Connectivity& connectivity,
                               const PeerPunch& message) {
   if (puncher_.on_message(now, message.peer, message.body)) return;
+  const auto found = peers_.find(message.peer);
+  if (found == peers_.end()) return;
+  found->second.unheard = message.body;
   consider(now, connectivity, message.peer);
-  (void)puncher_.on_message(now, message.peer, message.body);
 }
 
 void HolePunching::on_path_found(Instant now, const PeerPathFound& found) {

@@ -2,8 +2,9 @@
 //
 // A punch begins when a connection runs over a relay, both NAT profiles are known, and the plan of
 // both (nat/punch_plan.hpp) needs more than ordinary probes. Whoever learns that last begins; the
-// other end follows its first message. After a failure it is tried again when the puncher's back-off
-// is over, and at once when something changes: the peer's candidates, this node's own profile.
+// other end follows its first message. After a failure it is tried again when the puncher's
+// back-off is over, and at once when something changes: the peer's candidates, this node's own
+// profile.
 //
 // A socket that a punch has opened stays with the peer until the connection is gone.
 #pragma once
@@ -35,9 +36,12 @@ class HolePunching {
   struct Peer {
     NatProfile profile;
     NetworkPath path;
-    std::optional<IpAddress> attested;
   };
   void set_peer(const NodeId& id, Peer peer);
+  /// A relay sees the peer at `ip`.
+  void on_attested(const NodeId& id, const IpAddress& ip);
+  /// It sees it where the peer says it is.
+  [[nodiscard]] bool is_attested(const NodeId& id) const;
   void forget(Instant now, const NodeId& id);
 
   /// Begins what can be begun with `id`, whose connection is relayed.
@@ -76,6 +80,8 @@ class HolePunching {
  private:
   struct Entry {
     Peer peer;
+    std::optional<IpAddress> attested;
+    std::optional<Bytes> unheard;  // the peer's last message, if this side could not begin yet
     std::optional<SocketId> adopted;
     Instant again = never;  // when to try once more
   };

@@ -58,7 +58,11 @@ void NodeCore::consider_punching(Instant now, const PeerCandidates& told,
     if (candidate.kind != CandidateKind::server_reflexive) continue;
     const auto paths = paths_to(candidate.address, endpoints_);
     if (paths.empty()) continue;
-    punching_.set_peer(told.peer, {record->profile, paths.front(), std::nullopt});
+    punching_.set_peer(told.peer, {record->profile, paths.front()});
+    // A birthday sends more than a stranger's address may get: the relay is asked first.
+    if (!punching_.is_attested(told.peer)) {
+      relay_user_.client().attest(told.peer, candidate.address);
+    }
     return punching_.consider(now, *connectivity_, told.peer);
   }
 }

@@ -121,6 +121,9 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     if (observed_.erase(down->relay) > 0) tell_candidates();
     choose_stun_servers(now);
     events_.push_back(std::move(*down));
+  } else if (const auto* attested = std::get_if<RelayPeerAttested>(&event)) {
+    if (attested->seen) punching_.on_attested(attested->peer, attested->external.ip);
+    punching_.consider(now, *connectivity_, attested->peer);
   } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
     connectivity_->remove_path(over->peer, relayed_path(over->session));
   }

@@ -102,14 +102,21 @@ struct RelaySignalled {
   NodeId relay;
   Bytes data;
 };
+/// The answer to `attest`: whether the relay sees the peer at that address.
+struct RelayPeerAttested {
+  NodeId peer;
+  NodeId relay;
+  SocketAddress external;
+  bool seen = false;
+};
 struct RelaySignalFailed {
   NodeId peer;
   NodeId relay;
   std::error_code reason;
 };
-using RelayEvent =
-    std::variant<RelayUp, RelayDown, RelaysChosen, RelayOverloaded, RelaySessionUp,
-                 RelaySessionDown, RelayUnreachable, RelaySignalled, RelaySignalFailed>;
+using RelayEvent = std::variant<RelayUp, RelayDown, RelaysChosen, RelayOverloaded, RelaySessionUp,
+                                RelaySessionDown, RelayUnreachable, RelaySignalled,
+                                RelaySignalFailed, RelayPeerAttested>;
 
 /// One relayed path to a peer: datagrams go to `path` with the header of `header()`.
 struct RelayLeg {
@@ -193,6 +200,10 @@ class RelayClient {
   /// Sends `data` (1 to relay_signal_max bytes) over the relay of a session with `peer`, or else
   /// home. Fails with bad_signal, or no_relay if none is up.
   Result<void> signal(const NodeId& peer, Bytes data);
+
+  /// Asks the relays of the sessions with `peer` whether they see it at `external`:
+  /// RelayPeerAttested follows from those that answer. Nothing is asked without a session.
+  void attest(const NodeId& peer, const SocketAddress& external);
 
   /// A frame whose first byte is one of relay frames. Nothing if it was a challenge, or of no
   /// session of ours, or from elsewhere. The payload borrows from `datagram`.
@@ -283,6 +294,7 @@ class RelayClient {
   void on(Instant now, Relay& relay, const RelayDraining& message);
   void on(Instant now, Relay& relay, const RelaySignal& message);
   void on(Instant now, Relay& relay, const RelayCloseSession& message);
+  void on(Instant now, Relay& relay, const RelayAttested& message);
   template <class NotForClients>
   void on(Instant now, Relay& relay, const NotForClients& message);
 

@@ -91,6 +91,18 @@ void RelayClient::close(Instant now, const NodeId& peer) {
   plan(now);
 }
 
+void RelayClient::attest(const NodeId& peer, const SocketAddress& external) {
+  for (const RelayLeg& leg : legs(peer))
+    send(leg.relay, RelayAttest{leg.session, external});
+}
+
+void RelayClient::on(Instant /*now*/, Relay& relay, const RelayAttested& message) {
+  const auto session = sessions_.find(message.session);
+  if (session == sessions_.end() || session->second.relay != relay.hint.id) return;
+  events_.emplace_back(
+      RelayPeerAttested{session->second.peer, relay.hint.id, message.external, message.seen});
+}
+
 Result<void> RelayClient::signal(const NodeId& peer, Bytes data) {
   if (data.empty() || data.size() > relay_signal_max) return failure(RelayErrc::bad_signal);
   const Relay* chosen = nullptr;

@@ -22,6 +22,8 @@ enum class Type : std::uint8_t {
   draining = 8,
   signal = 9,
   close_session = 10,
+  attest = 11,
+  attested = 12,
 };
 
 template <class Number>
@@ -128,6 +130,17 @@ struct Writer {
     out.u64(std::to_underlying(message.session));
     out.u8(std::to_underlying(message.reason));
   }
+  void operator()(const RelayAttest& message) const {
+    type(Type::attest);
+    out.u64(std::to_underlying(message.session));
+    write_address(out, message.external);
+  }
+  void operator()(const RelayAttested& message) const {
+    type(Type::attested);
+    out.u64(std::to_underlying(message.session));
+    write_address(out, message.external);
+    out.u8(message.seen ? 1 : 0);
+  }
 };
 
 RelayRefused read_refused(ByteReader& reader) {
@@ -175,6 +188,18 @@ RelayCloseSession read_close_session(ByteReader& reader) {
   return {session, read_enum(reader, RelayCloseReason::by_peer, RelayCloseReason::evicted)};
 }
 
+RelayAttest read_attest(ByteReader& reader) {
+  const RelaySessionId session{reader.u64()};
+  return {session, read_address(reader)};
+}
+
+RelayAttested read_attested(ByteReader& reader) {
+  const RelayAttest asked = read_attest(reader);
+  const std::uint8_t seen = reader.u8();
+  require<std::uint8_t>(reader, seen, 0, 1);
+  return {asked.session, asked.external, seen == 1};
+}
+
 // Nothing for an unknown type, whose body is skipped.
 std::optional<RelayMessage> read_body(Type type, ByteReader& reader) {
   switch (type) {
@@ -198,6 +223,10 @@ std::optional<RelayMessage> read_body(Type type, ByteReader& reader) {
       return read_signal(reader);
     case Type::close_session:
       return read_close_session(reader);
+    case Type::attest:
+      return read_attest(reader);
+    case Type::attested:
+      return read_attested(reader);
   }
   (void)reader.rest();
   return std::nullopt;

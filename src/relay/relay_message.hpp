@@ -6,8 +6,9 @@
 // The tables of the bodies are in docs/protocols/relay.md. Every body is read to its end, every
 // list and string has a bound, and unknown types are skipped: a later version may add some.
 //
-// No message of a client has an address in it. The addresses that a relay sends are the client's
-// own as the relay sees it, and those of other relays, which a client may dial like any candidate.
+// No message of a client makes the relay send anything to an address in it. The addresses that a
+// relay sends are the client's own as the relay sees it, and those of other relays, which a client
+// may dial like any candidate.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +73,26 @@ struct RelayLoadQuery {
   auto operator<=>(const RelayLoadQuery&) const = default;
 };
 
+/// Asks whether the other end of a session is seen at the address of `external`, its port aside.
+/// It tells nobody's address: who asks has been told it. For probing beyond what a stranger's
+/// address may get (nat/stranger_allowance.hpp).
+struct RelayAttest {
+  RelaySessionId session{};
+  SocketAddress external;
+
+  auto operator<=>(const RelayAttest&) const = default;
+};
+
 // Relay to client.
+
+/// The answer: `seen` or not.
+struct RelayAttested {
+  RelaySessionId session{};
+  SocketAddress external;
+  bool seen = false;
+
+  auto operator<=>(const RelayAttested&) const = default;
+};
 
 struct RelayRegistered {
   SocketAddress observed;  // the client, as the relay sees it
@@ -133,9 +153,9 @@ struct RelayCloseSession {
   auto operator<=>(const RelayCloseSession&) const = default;
 };
 
-using RelayMessage =
-    std::variant<RelayRegister, RelayConnect, RelayLoadQuery, RelayRegistered, RelaySession,
-                 RelayRefused, RelayLoad, RelayDraining, RelaySignal, RelayCloseSession>;
+using RelayMessage = std::variant<RelayRegister, RelayConnect, RelayLoadQuery, RelayRegistered,
+                                  RelaySession, RelayRefused, RelayLoad, RelayDraining, RelaySignal,
+                                  RelayCloseSession, RelayAttest, RelayAttested>;
 
 /// `message` keeps the bounds above; what exceeds them is left out of lists.
 Bytes encode_relay_message(const RelayMessage& message);

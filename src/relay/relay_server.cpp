@@ -299,6 +299,26 @@ void RelayServer::on(Instant /*now*/, ClientSlot slot, const RelayCloseSession& 
   close_session(found->second, RelayCloseReason::by_peer, slot);
 }
 
+// Few questions for each session: nobody finds out an address by asking for one after another.
+void RelayServer::on(Instant /*now*/, ClientSlot slot, const RelayAttest& message) {
+  const auto found = by_session_.find(message.session);
+  if (found == by_session_.end()) return;
+  Session& session = sessions_[found->second];
+  if (session.ends[0] != slot && session.ends[1] != slot) {
+    ++counters_.messages_out_of_place;
+    return;
+  }
+  const std::size_t asking = session.ends[0] == slot ? 0 : 1;
+  if (session.attests[asking] >= attests_max) {
+    ++counters_.messages_dropped;
+    return;
+  }
+  ++session.attests[asking];
+  const Client& other = clients_[session.ends[1 - asking]];
+  const bool seen = other.path.remote.ip == message.external.ip;
+  send(clients_[slot], RelayAttested{message.session, message.external, seen});
+}
+
 // The rest.
 
 std::optional<RelayServerOutput> RelayServer::poll_output() {

@@ -102,6 +102,7 @@ struct RelayTableRow {
 class RelayServer {
  public:
   static constexpr std::size_t other_relays_max = 8;
+  static constexpr std::uint8_t attests_max = 8;  // for each end of a session; more are dropped
 
   /// `secure_rng` outlives the server.
   RelayServer(RelayLimits limits, SecureRng& secure_rng);
@@ -164,8 +165,9 @@ class RelayServer {
 
   struct Session {
     RelaySessionId id{};
-    std::array<ClientSlot, 2> ends{};  // by role
-    std::array<bool, 2> sent{};        // whether that end ever sent anything
+    std::array<ClientSlot, 2> ends{};       // by role
+    std::array<bool, 2> sent{};             // whether that end ever sent anything
+    std::array<std::uint8_t, 2> attests{};  // asked by that end
     Instant created{};
     Instant used{};
   };
@@ -195,6 +197,7 @@ class RelayServer {
   void on(Instant now, ClientSlot slot, const RelaySignal& message);
   void on(Instant now, ClientSlot slot, const RelayLoadQuery& message);
   void on(Instant now, ClientSlot slot, const RelayCloseSession& message);
+  void on(Instant now, ClientSlot slot, const RelayAttest& message);
   template <class NotForRelays>
   void on(Instant now, ClientSlot slot, const NotForRelays& message);
   void refuse(Instant now, const Client& client, RelayRequest request, const NodeId& target,

@@ -138,6 +138,8 @@ std::vector<RelayMessage> one_of_each() {
       RelaySession{RelaySessionId{0x0102030405060708}, node(2), RelayRole::responder},
       RelayRefused{RelayRequest::session, node(3), RelayRefusal::redirect, 99, {hint}},
       RelayLoad{5, 100},
+      RelayAttest{RelaySessionId{9}, SocketAddress::parse("192.0.2.1:7").value()},
+      RelayAttested{RelaySessionId{9}, SocketAddress::parse("[2001:db8::1]:7").value(), true},
       RelayDraining{{hint, hint, hint, hint}},
       RelaySignal{node(4), {1, 2, 3}},
       RelayCloseSession{RelaySessionId{6}, RelayCloseReason::idle},
@@ -181,6 +183,9 @@ TEST(RelayMessage, has_golden_bytes) {
   EXPECT_EQ(encode_relay_message(RelayRegister{}), (Bytes{0, 1, 1}));
   EXPECT_EQ(encode_relay_message(RelayLoadQuery{0x01020304}), (Bytes{0, 5, 3, 1, 2, 3, 4}));
   EXPECT_EQ(encode_relay_message(RelayLoad{0x01020304, 50}), (Bytes{0, 6, 7, 1, 2, 3, 4, 50}));
+  const SocketAddress external = SocketAddress::parse("192.0.2.1:258").value();
+  EXPECT_EQ(encode_relay_message(RelayAttested{RelaySessionId{5}, external, true}),
+            (Bytes{0, 17, 12, 0, 0, 0, 0, 0, 0, 0, 5, 4, 192, 0, 2, 1, 1, 2, 1}));
   EXPECT_EQ(encode_relay_message(
                 RelayCloseSession{RelaySessionId{0x0102030405060708}, RelayCloseReason::evicted}),
             (Bytes{0, 10, 10, 1, 2, 3, 4, 5, 6, 7, 8, 4}));
