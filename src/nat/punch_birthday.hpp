@@ -23,7 +23,7 @@ inline constexpr std::size_t birthday_sockets = 256;
 inline constexpr unsigned birthday_packets_max = 2048;  // of each side
 /// 512 a second.
 inline constexpr unsigned birthday_packets_per_tick = 8;
-inline constexpr Duration birthday_tick = 1s / 64;
+inline constexpr Duration birthday_tick = Duration(1s) / 64;
 /// Guesses, all of them.
 inline constexpr Duration birthday_guessing_time =
     birthday_tick * (birthday_packets_max / birthday_packets_per_tick);
