@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/network_path.hpp"
-#include "nat/nat_discovery.hpp"
+#include "nat/socket_request.hpp"
 #include "nat/nat_profile.hpp"
 #include "nat/punch_plan.hpp"
 #include "quicmesh/node_id.hpp"
