@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the hand-made corpora of the relay's fuzz targets into corpus/relay_{wire,server,client}.
+"""Writes the hand-made corpora of the relay's fuzz targets into corpus/relay_{wire,server,client}
+and corpus/tunnel_frame.
 
 The numbers of the operations are those of the switch statements in relay_server_fuzz.cpp and
 relay_client_fuzz.cpp. Run it from anywhere after adding an input; files that a fuzzer found are
@@ -138,8 +139,25 @@ CLIENT = {
 }
 
 
+def frame(size, fill=0x40):
+    return size.to_bytes(2, "big") + bytes([fill] * size)
+
+
+FRAMES = {
+    "one": frame(1),
+    "train": frame(200) * 5 + frame(70) + frame(200),
+    "growing": b"".join(frame(size) for size in range(1, 60)),
+    "largest": frame(65507) + frame(3),
+    "cut": frame(100)[:50],
+    "cut_header": frame(9) + bytes([1]),
+    "zero": frame(9) + frame(0) + frame(9),
+    "too_long": frame(9) + bytes([0xff, 0xe4]) + bytes(20),
+    "http": b"GET / HTTP/1.1\r\n\r\n",
+}
+
+
 def main():
-    targets = {"relay_wire": WIRE, "relay_server": SERVER, "relay_client": CLIENT}
+    targets = {"relay_wire": WIRE, "relay_server": SERVER, "relay_client": CLIENT, "tunnel_frame": FRAMES}
     for target, inputs in targets.items():
         corpus_files.write(target, inputs)
 
