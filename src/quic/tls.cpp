@@ -12,6 +12,9 @@
 namespace quicmesh {
 namespace {
 
+// A ClientHello has less than 2 KB, and chains are of one certificate.
+constexpr std::size_t stream_handshake_message_max = 16'384;
+
 gnutls_datum_t datum(ByteView bytes) {
   // GnuTLS only reads these, though its type says otherwise.
   return {const_cast<unsigned char*>(bytes.data()), static_cast<unsigned int>(bytes.size())};
@@ -146,6 +149,23 @@ gnutls_session_t TlsContext::new_session(TlsRole role, const std::string& alpn, 
     return nullptr;
   }
   if (acceptor) gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
+  return session;
+}
+
+gnutls_session_t TlsContext::new_stream_session(TlsRole role, const std::string& alpn) const {
+  const unsigned int side =
+      role == TlsRole::acceptor ? GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET : GNUTLS_CLIENT;
+  gnutls_session_t session = nullptr;
+  if (gnutls_init(&session, side | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) != 0) return nullptr;
+  const gnutls_datum_t protocol = datum(as_bytes(alpn));
+  const bool good = gnutls_priority_set(session, priority_) == 0 &&
+                    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials_) == 0 &&
+                    gnutls_alpn_set_protocols(session, &protocol, 1, GNUTLS_ALPN_MANDATORY) == 0;
+  if (!good) {
+    gnutls_deinit(session);
+    return nullptr;
+  }
+  gnutls_handshake_set_max_packet_length(session, stream_handshake_message_max);
   return session;
 }
 

@@ -48,6 +48,10 @@ class TlsContext {
   /// and ends the handshake by a non-zero result. Null when GnuTLS has no memory.
   gnutls_session_t new_session(TlsRole role, const std::string& alpn, void* user) const;
 
+  /// A session over a byte stream instead of QUIC, whose transport the caller sets. Only the
+  /// acceptor has a certificate, and nobody judges it. Null when GnuTLS has no memory.
+  gnutls_session_t new_stream_session(TlsRole role, const std::string& alpn) const;
+
   using Verify = int (*)(gnutls_session_t);
   void set_verify(Verify verify);
 
