@@ -46,9 +46,10 @@ std::optional<PunchPlan> HolePunching::plan_with(const NodeId& id) const {
 
 void HolePunching::consider(Instant now, const Connectivity& connectivity, const NodeId& id) {
   const auto found = peers_.find(id);
-  if (found == peers_.end() || !own_.profile || puncher_.is_punching(id)) return;
+  if (found == peers_.end()) return;
   Entry& entry = found->second;
   entry.again = never;
+  if (!own_.profile || puncher_.is_punching(id)) return;
   const auto current = connectivity.current_path(id);
   if (!current || !is_relayed(*current)) return;
   const PunchPlan plan = plan_punch(*own_.profile, entry.peer.profile);
