@@ -24,6 +24,7 @@ inline constexpr unsigned birthday_packets_max = 2048;  // of each side
 /// 512 a second.
 inline constexpr unsigned birthday_packets_per_tick = 8;
 inline constexpr Duration birthday_tick = Duration(1s) / 64;
+static_assert(birthday_tick * 64 == 1s);  // seconds are whole numbers: 1s / 64 would be none
 /// Guesses, all of them.
 inline constexpr Duration birthday_guessing_time =
     birthday_tick * (birthday_packets_max / birthday_packets_per_tick);
