@@ -159,7 +159,8 @@ TEST(Punch, guesses_random_ports) {
     for (const auto& [name, nat] :
          {std::pair{"port-restricted x random", random_ports},
           std::pair{"port-restricted x random by address", random_by_address}}) {
-      const Tally tally = run_pair(name, {.left = port_restricted, .right = nat, .loss = loss}, 40);
+      const Tally tally =
+          run_pair(name, {.left = port_restricted, .right = nat, .loss = loss}, 100);
       EXPECT_GE(tally.direct * 100, tally.runs * 99);
       EXPECT_LE(tally.time_at(95), 3s);
       EXPECT_EQ(tally.most_sockets, static_cast<int>(birthday_sockets));

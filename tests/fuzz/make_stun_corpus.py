@@ -66,12 +66,44 @@ DISCOVERIES = {
     "failed_sockets": [2, 1] + [1] * 7,
 }
 
+PUNCH_MESSAGES = {
+    "begin": "01010101abcd",
+    "accept": "010203010102",
+    "predicted": "0103020202039c40fffe08",
+    "openers_out": "01040301ffff0100",
+    "end": "010502050000",
+    "version_2": "02010101abcd",
+}
+
+# Two peers: ours and theirs (a byte of kinds, two of delta), how, and the round trip in ms.
+CONE, SEQUENTIAL, RANDOM = [0x0D, 0, 0], [0x2F, 0, 1], [0x3F, 0, 0]
+WORD, FITTING, LATER, SAMPLE, SOCKETS, HEARD, ANSWERED = 0, 1, 2, 4, 5, 6, 7
+ACCEPT, PREDICTED, OUT = [11, 1], [7, 1], [13, 1]  # technique and type, round
+NUMBERS = [0x9C, 0x40, 0, 1, 8]
+PUNCHES = {
+    "synchronised": CONE + CONE + [0, 40] + CONE + CONE + [1, 40] + [0, LATER, 50] * 20,
+    "predicted": SEQUENTIAL + CONE + [0, 40] + CONE + CONE + [0, 40] +
+                 [0, SOCKETS, 0, 0, LATER, 20, 0, SAMPLE, 0x9C, 0x40] * 5 + [0, ANSWERED, 0],
+    "predicting": CONE + SEQUENTIAL + [0, 40] + CONE + CONE + [0, 40] +
+                  [0, FITTING] + PREDICTED + NUMBERS + [0, LATER, 80] * 3 + [0, HEARD],
+    "both": SEQUENTIAL + SEQUENTIAL + [0, 40] + CONE + CONE + [0, 40] +
+            [0, LATER, 20, 0, SOCKETS, 0, 0, SAMPLE, 0x9C, 0x40, 0, FITTING] + PREDICTED + NUMBERS,
+    "many_sockets": RANDOM + CONE + [0, 40] + CONE + CONE + [0, 40] +
+                    [0, FITTING] + ACCEPT + NUMBERS + ([0, SOCKETS] + [0] * 8 + [0, LATER, 16]) * 33,
+    "random_ports": CONE + RANDOM + [0, 40] + CONE + CONE + [0, 40] + [0, FITTING, 10, 1] + NUMBERS +
+                    [0, FITTING] + OUT + NUMBERS + [0, LATER, 200] * 25,
+    "unattested": CONE + SEQUENTIAL + [2, 40] + CONE + CONE + [2, 40] + [0, FITTING] + PREDICTED +
+                  NUMBERS + [0, LATER, 80] * 5,
+}
+
 
 def main():
-    for target, inputs in {"stun_message": MESSAGES, "nat_profile": PROFILES}.items():
+    for target, inputs in {"stun_message": MESSAGES, "nat_profile": PROFILES,
+                           "punch_message": PUNCH_MESSAGES}.items():
         corpus_files.write(target, {name: bytes.fromhex(text) for name, text in inputs.items()})
     corpus_files.write("stun_exchange", EXCHANGES)
     corpus_files.write("nat_discovery", DISCOVERIES)
+    corpus_files.write("puncher", PUNCHES)
 
 
 if __name__ == "__main__":
