@@ -254,6 +254,8 @@ struct PunchWorldConfig {
   /// Of new mappings that the other machines of each home make; zero: there are none.
   Duration neighbours{};
   bool attested = true;
+  /// What the acceptor believes and tells of itself; nothing: what its NAT is.
+  std::optional<NatConfig> right_believed{};
 };
 
 /// 40 ms between the two, directly and over the relay, 40 ms to the STUN servers and back.
@@ -270,6 +272,7 @@ class PunchWorld {
       add_server(address);
     place(ends[0], "left", "203.0.113.1", config.left);
     place(ends[1], "right", "203.0.113.2", config.right);
+    if (config.right_believed) ends[1].nat = *config.right_believed;
     for (std::size_t i = 0; i < 2; ++i)
       ends[i].core->command([&](PunchNode& core, Instant) { core.set_peer(ends[1 - i].id); });
   }

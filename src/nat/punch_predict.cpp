@@ -22,7 +22,10 @@ void PredictedPunch::begin(Instant now) {
 }
 
 void PredictedPunch::start_round(Instant now) {
-  if (is_last_round()) return give_up(outcome_);
+  if (is_last_round()) {
+    const bool guess = outcome_ == PunchOutcome::no_way_through && context().attested;
+    return guess ? want(GuessInstead{}) : give_up(outcome_);
+  }
   next_round();
   if (previous_) want(GiveBack{*previous_});
   previous_.reset();

@@ -13,7 +13,8 @@
 //
 // In odd rounds the opener dies behind our own NAT (punch_synchronised.hpp says why), in even ones
 // it goes the whole way, in case ours is further away than thought. The socket of the round before
-// is kept: an answer may still be on its way.
+// is kept: an answer may still be on its way. After five rounds the ports are taken for random, and
+// the birthday technique is tried (punch_birthday.hpp), which the same side leads.
 #pragma once
 
 #include "nat/punch_task.hpp"

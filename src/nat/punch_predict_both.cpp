@@ -101,12 +101,20 @@ void PredictBothPunch::fire_if_ready(Instant now) {
   }
 }
 
+std::vector<std::uint16_t> PredictBothPunch::destinations() const {
+  std::vector<std::uint16_t> ports = predicted_ports(*theirs_);
+  if (context().leads) return ports;
+  const bool one_port = context().mapping == NatBehaviour::address_dependent ||
+                        context().their_mapping == NatBehaviour::address_dependent;
+  const std::size_t last = one_port ? 3 : round() % 2 == 1 ? 6 : 7;
+  ports.resize(std::min(ports.size(), last + 1));
+  std::ranges::reverse(ports);
+  return ports;
+}
+
 void PredictBothPunch::fire() {
-  const bool whole_window = context().mapping == NatBehaviour::address_dependent;
-  for (const std::uint16_t port : predicted_ports(*theirs_)) {
+  for (const std::uint16_t port : destinations())
     want(Probe{path_from(*socket_, port), std::nullopt});
-    if (!whole_window) break;
-  }
 }
 
 void PredictBothPunch::handle_timeout(Instant now) {

@@ -3,9 +3,16 @@
 //
 // Both take a sample from a fresh socket at the same moment (the leader, the dialler, waits half
 // the relay's round trip after its "begin"), tell each other the port that comes next, and send
-// from the fresh socket to exactly the port told. A second destination would take a mapping of its
-// own, so there is no window - unless our NAT looks only at the address of the destination: then
-// all eight ports are probed from one mapping. What others take in between costs a round.
+// from the fresh sockets.
+//
+// Each further destination takes the next port of our own NAT, and other machines may have taken
+// some before: a of our ports, b of theirs. Let the leader send to the ports 0, 1, 2 ... behind the
+// one told (in steps of delta), so from its own ports a, a+1, a+2 ..., and the follower to the
+// ports c, c-1 ... 0, from its own b, b+1, b+2 .... The leader's packet number i and the follower's
+// number j use the same pair of ports if i = b + j and c - j = a + i, so 2j = c - a - b. With c = 6
+// in odd rounds and 7 in even ones two rounds cover all cases of up to seven ports taken, and a
+// single one that of none. If one of the NATs looks only at the address of the destination, all its
+// packets have one port, and c = 3 is best.
 #pragma once
 
 #include "nat/punch_task.hpp"
@@ -36,6 +43,7 @@ class PredictBothPunch final : public PunchTask {
   void take_sample();
   void tell(Instant now, int port, int step);
   void fire_if_ready(Instant now);
+  [[nodiscard]] std::vector<std::uint16_t> destinations() const;
   void fire();
   void on_no_sample(Instant now);
 

@@ -24,6 +24,7 @@ namespace quicmesh {
 struct PunchContext {
   NetworkPath path;  // from the main socket to the peer's external endpoint
   NatBehaviour mapping{};
+  NatBehaviour their_mapping{};
   PortAllocation port_allocation{};
   std::int16_t port_delta = 0;
   Finding cgnat{};
@@ -99,7 +100,10 @@ class PunchTask {
   struct End {
     PunchOutcome outcome{};
   };
-  using Command = std::variant<WantSocket, GiveBack, Say, Probe, Sample, WantTurn, End>;
+  /// Prediction was in vain: the birthday technique does not need it.
+  struct GuessInstead {};
+  using Command =
+      std::variant<WantSocket, GiveBack, Say, Probe, Sample, WantTurn, End, GuessInstead>;
 
   virtual ~PunchTask() = default;
   PunchTask(const PunchTask&) = delete;
@@ -148,6 +152,8 @@ class PunchTask {
   /// It belongs to the round that is on.
   [[nodiscard]] PunchVerdict check_current(const PunchMessage& message) const;
   [[nodiscard]] bool is_last_round() const { return rounds_ >= rounds_max; }
+  /// Its number, which both ends know.
+  [[nodiscard]] std::uint8_t round() const { return round_; }
   /// How far openers go: not so far as to be seen by the other's gateway, if that is known to be
   /// far enough for ours.
   [[nodiscard]] std::optional<std::uint8_t> opener_limit() const;

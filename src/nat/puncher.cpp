@@ -20,6 +20,7 @@ Retransmission sample_schedule(Duration round_trip) {
 PunchContext context_of(const PunchStart& start, bool leads, std::uint16_t attempt) {
   return {.path = start.path,
           .mapping = start.ours.mapping,
+          .their_mapping = start.theirs.mapping,
           .port_allocation = start.ours.port_allocation,
           .port_delta = start.ours.port_delta,
           .cgnat = start.ours.cgnat,
@@ -95,15 +96,12 @@ Result<PunchPlan> Puncher::start(Instant now, const PunchStart& start) {
   }
   if (punches_.size() >= peers_max) return failure(NatErrc::too_many_punches);
 
-  const bool leads = leads_punch(plan, start.dialler);
-  const PunchContext context = context_of(start, leads, static_cast<std::uint16_t>(rng_.next()));
   Punch& punch = punches_[start.peer];
   punch.start = start;
   punch.start.stun_servers = usable_servers(start);
-  punch.plan = plan;
-  punch.leads = leads;
+  punch.leads = leads_punch(plan, start.dialler);
   punch.began = now;
-  punch.task = make_punch_task(plan, context, Rng(rng_.next()));
+  set_task(punch, plan);
   ++counters_.started;
   drive(now, start.peer, [&](PunchTask& task) { task.begin(now); });
   give_turns(now);
@@ -130,6 +128,10 @@ bool Puncher::on_message(Instant now, const NodeId& peer, ByteView body) {
   if (!message) {
     ++counters_.messages_malformed;
     return true;
+  }
+  if (begins_to_guess(punches_.at(peer), *message)) {
+    guess_instead(punches_.at(peer), PunchRole::random_ports);
+    drive(now, peer, [&](PunchTask& task) { task.begin(now); });
   }
   drive(now, peer, [&](PunchTask& task) {
     const PunchVerdict verdict = task.handle_message(now, *message);
@@ -281,10 +283,38 @@ bool Puncher::obey(Instant now, Punch& punch, const PunchTask::Command& command)
                  [&](const PunchTask::Probe& wanted) { probe(now, punch, wanted); },
                  [&](const PunchTask::Sample& wanted) { sample(now, punch, wanted); },
                  [&](const PunchTask::WantTurn&) { turns_.want(peer); },
+                 [&](const PunchTask::GuessInstead&) {
+                   guess_instead(punch, PunchRole::many_sockets);
+                   punch.task->begin(now);
+                 },
                  end,
              },
              command);
   return !std::holds_alternative<PunchTask::End>(command);
+}
+
+void Puncher::set_task(Punch& punch, const PunchPlan& plan) {
+  punch.plan = plan;
+  const auto attempt = static_cast<std::uint16_t>(rng_.next());
+  const PunchContext context = context_of(punch.start, punch.leads, attempt);
+  punch.task = make_punch_task(plan, context, Rng(rng_.next()));
+}
+
+// The leader has found that ports do not follow.
+bool Puncher::begins_to_guess(const Punch& punch, const PunchMessage& message) {
+  return punch.plan.role == PunchRole::predicting &&
+         message.technique == PunchTechnique::birthday && message.type == PunchMessageType::begin;
+}
+
+void Puncher::guess_instead(Punch& punch, PunchRole role) {
+  while (!punch.sockets.empty())
+    give_back(punch, punch.sockets.back());
+  std::erase_if(wanted_, [&](const auto& entry) { return entry.second.peer == punch.start.peer; });
+  PunchPlan plan = punch.plan;
+  plan.technique = PunchTechnique::birthday;
+  plan.role = role;
+  plan.reason = PunchReason::ports_random;
+  set_task(punch, plan);
 }
 
 void Puncher::open_socket(const NodeId& peer, const IpAddress& remote, std::uint32_t ticket) {

@@ -12,8 +12,8 @@
 //                 right behind; the answer tells the port of the sample, and the opener has the
 //                 next one. The other side probes that one and the seven behind it. If both are
 //                 predicted, both sample at the same moment, exchange the ports, and send from the
-//                 fresh sockets to exactly the port told. At most five rounds, each with fresh
-//                 sockets, so that no packet of before spoils anything.
+//                 fresh sockets, in an order that makes up for ports taken in between. At most five
+//                 rounds, each with fresh sockets, so that no packet of before spoils anything.
 //   birthday      One side opens 256 sockets and sends from each; then the other guesses ports, at
 //                 most 512/s and 2,048 in all. One birthday at a time in a node.
 //
@@ -146,6 +146,9 @@ class Puncher {
   void drive(Instant now, const NodeId& peer, Call&& call);
   /// False if that was the end of the punch.
   bool obey(Instant now, Punch& punch, const PunchTask::Command& command);
+  void set_task(Punch& punch, const PunchPlan& plan);
+  [[nodiscard]] static bool begins_to_guess(const Punch& punch, const PunchMessage& message);
+  void guess_instead(Punch& punch, PunchRole role);
   void open_socket(const NodeId& peer, const IpAddress& remote, std::uint32_t ticket);
   void probe(Instant now, Punch& punch, const PunchTask::Probe& wanted);
   void sample(Instant now, Punch& punch, const PunchTask::Sample& wanted);

@@ -354,6 +354,47 @@ TEST(Puncher, takes_no_datagrams_of_others) {
   EXPECT_TRUE(bench.puncher.handle_datagram(bench.now, own, Ecn::not_ect, writer.written()));
 }
 
+// One counts up, the other down: so they meet although others took ports in between.
+TEST(Puncher, sends_in_opposite_order_where_both_sides_are_predicted) {
+  for (const bool leads : {true, false}) {
+    Bench bench;
+    ASSERT_EQ(bench.start(sequential, sequential, leads)->role, PunchRole::same);
+    PunchMessage begin{.type = PunchMessageType::begin, .technique = PunchTechnique::predict};
+    begin.attempt = 7;
+    if (leads) {
+      begin.attempt = bench.said.at(0).attempt;
+      bench.wait(20ms);
+    } else {
+      EXPECT_TRUE(bench.say(begin));
+    }
+    EXPECT_TRUE(bench.say(predicted(1, 40'000, 2, 8, begin.attempt)));
+    EXPECT_TRUE(bench.probes.empty());
+    ASSERT_TRUE(bench.answer(endpoint("6.6.6.6:30000")));
+    EXPECT_EQ(bench.said.back().port, 30'002);
+    std::vector<std::uint16_t> ports;
+    for (const PunchProbe& probe : bench.probes)
+      ports.push_back(probe.path.remote.port);
+    const std::vector<std::uint16_t> up{40'000, 40'002, 40'004, 40'006,
+                                        40'008, 40'010, 40'012, 40'014};
+    const std::vector<std::uint16_t> down{40'012, 40'010, 40'008, 40'006, 40'004, 40'002, 40'000};
+    EXPECT_EQ(ports, leads ? up : down);
+  }
+}
+
+TEST(Puncher, follows_from_prediction_to_guessing_once) {
+  Bench bench;
+  ASSERT_TRUE(bench.start(strict, sequential));
+  EXPECT_TRUE(bench.say(predicted(5, 40'000)));
+  EXPECT_TRUE(bench.say(birthday(PunchMessageType::begin, 9)));
+  EXPECT_EQ(bench.said.back().type, PunchMessageType::accept);
+  EXPECT_TRUE(bench.say(birthday(PunchMessageType::openers_out, 9, 128)));
+  EXPECT_TRUE(bench.say(predicted(1, 50'000, 1, 8, 10)));  // not back again
+  bench.wait(20s);
+  ASSERT_EQ(bench.ended.size(), 1u);
+  EXPECT_EQ(bench.ended[0].technique, PunchTechnique::birthday);
+  EXPECT_LE(bench.probes.size(), birthday_packets_max + PredictingPunch::volleys * predict_window);
+}
+
 // THREATS TQ10: a peer says ports, and few of them; the address is the one known.
 TEST(Puncher, probes_only_ports_within_the_bounds) {
   struct Row {
@@ -413,7 +454,6 @@ TEST(Puncher, ignores_former_rounds) {
 
 TEST(Puncher, refuses_what_is_not_of_this_technique_or_role) {
   const PunchMessage others[] = {
-      birthday(PunchMessageType::begin, 1),
       birthday(PunchMessageType::openers_out, 1, 256),
       {.type = PunchMessageType::begin, .technique = PunchTechnique::synchronised},
       {.type = PunchMessageType::begin, .technique = PunchTechnique::predict},
