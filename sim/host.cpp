@@ -153,14 +153,6 @@ bool Host::serve_socket_requests() {
   return any;
 }
 
-IpAddress Host::default_source(IpFamily family) const {
-  for (const InterfaceId interface : context_.network.interfaces_of(id_)) {
-    const IpAddress address = context_.network.address_of(interface);
-    if (address.family() == family) return address;
-  }
-  return IpAddress::any(family);
-}
-
 void Host::send(const Transmit& transmit) {
   QM_ASSERT(transmit.segment_size > 0 && transmit.size <= context_.buffer.size());
   const auto bound = socket_address(transmit.path.socket);
@@ -168,7 +160,6 @@ void Host::send(const Transmit& transmit) {
   if (!bound) return;
   SocketAddress source = *bound;
   if (source.ip.is_unspecified()) source.ip = transmit.path.local;
-  if (source.ip.is_unspecified()) source.ip = default_source(transmit.path.remote.ip.family());
   const ByteView train = context_.buffer.first(transmit.size);
   for (std::size_t offset = 0; offset < train.size(); offset += transmit.segment_size) {
     const std::size_t size = std::min(transmit.segment_size, train.size() - offset);

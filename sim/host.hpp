@@ -85,8 +85,6 @@ class Host {
   [[nodiscard]] std::optional<SocketId> find_socket(const SocketAddress& destination) const;
   [[nodiscard]] bool is_bound(const SocketAddress& local) const;
   [[nodiscard]] Result<std::uint16_t> free_port(const IpAddress& ip);
-  /// Of the first interface that has one.
-  [[nodiscard]] IpAddress default_source(IpFamily family) const;
   void send(const Transmit& transmit);
   bool drain_transmits();
   bool drain_events();

@@ -28,6 +28,12 @@ std::span<const ProgramInfo> programs() {
        {{"sender", {"dialler", "acceptor"}}},
        {"seconds", "stall_ms"},
        {}},
+      {"nat-pairs",
+       run_nat_pairs,
+       {},
+       {"direct_percent", "first_byte_p50_ms", "plain_p50_ms", "predicted_p50_ms",
+        "birthday_p95_ms"},
+       {}},
       {"many-nodes", run_many_nodes, {}, {"healed_ms", "connections"}, {}},
   };
   return all;

@@ -36,6 +36,7 @@ ScenarioResult<ScenarioReport> run_transfer(const Scenario&, Simulation&, Progra
 ScenarioResult<ScenarioReport> run_path_switch(const Scenario&, Simulation&, ProgramFaults&);
 ScenarioResult<ScenarioReport> run_dead_path(const Scenario&, Simulation&, ProgramFaults&);
 ScenarioResult<ScenarioReport> run_nat_rebinding(const Scenario&, Simulation&, ProgramFaults&);
+ScenarioResult<ScenarioReport> run_nat_pairs(const Scenario&, Simulation&, ProgramFaults&);
 ScenarioResult<ScenarioReport> run_many_nodes(const Scenario&, Simulation&, ProgramFaults&);
 
 /// The host called `name`; an error that names the setting if there is none.

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/network_path.hpp"
-#include "nat/socket_request.hpp"
 #include "nat/nat_profile.hpp"
 #include "nat/punch_plan.hpp"
+#include "nat/socket_request.hpp"
 #include "quicmesh/node_id.hpp"
 #include "quicmesh/time.hpp"
 

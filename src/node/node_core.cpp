@@ -129,6 +129,10 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     punching_.on_path_found(now, *found);
     return true;
   }
+  if (const auto* proved = std::get_if<PeerPathProved>(&event)) {
+    if (relay_host_) relay_host_->on_path_proved(*proved);
+    return true;
+  }
   if (auto* connected = std::get_if<PeerConnected>(&event)) {
     relay_user_.on_connected(now, *connectivity_, connected->peer);
     connected->relay = resolve_relay(connected->path);

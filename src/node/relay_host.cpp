@@ -48,6 +48,14 @@ bool RelayHost::on_ended(const StreamKey& stream) {
   return true;
 }
 
+void RelayHost::on_path_proved(const PeerPathProved& proved) {
+  const auto client = clients_.lower_bound({proved.connection, StreamId{0}});
+  const bool known = client != clients_.end() && client->first.connection == proved.connection;
+  if (known && !is_relayed(proved.path)) {
+    server_.client_path_changed(client->second.id, proved.path);
+  }
+}
+
 void RelayHost::drop(Connectivity& connectivity, const StreamKey& stream) {
   (void)connectivity.reset_stream(stream, CloseCode::cancelled);  // it may be over already
   (void)connectivity.stop_stream(stream, CloseCode::cancelled);

@@ -28,6 +28,8 @@ class RelayHost {
   void on_opened(Instant now, Connectivity& connectivity, const PeerStreamOpened& opened);
   bool on_data(Instant now, Connectivity& connectivity, const PeerStreamData& data);
   bool on_ended(const StreamKey& stream);
+  /// A client's connection has moved, and was found to be reachable there.
+  void on_path_proved(const PeerPathProved& proved);
   [[nodiscard]] bool owns(const StreamKey& stream) const { return clients_.contains(stream); }
 
   /// A relay frame. False if its session is not one of this relay.

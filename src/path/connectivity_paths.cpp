@@ -54,6 +54,7 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
         }
       } else if (on_current) {
         link->watch.probe_answered(now, in_flight);
+        if (!link->dialler) events_.push_back(PeerPathProved{link->handle, path});
       } else {
         choose_path(now, *link);
       }
@@ -245,6 +246,8 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
   const Duration rtt = target != nullptr && target->rtt ? *target->rtt : Duration::zero();
   if (quic_->alive(link.handle) && link.peer) {
     events_.push_back(PeerPathChanged{*link.peer, from_path, to_path, rtt, stall});
+    const bool proved = target != nullptr && target->rtt.has_value();
+    if (proved && !link.dialler) events_.push_back(PeerPathProved{link.handle, to_path});
   }
   arm(now, link);
 }

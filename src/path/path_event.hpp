@@ -65,6 +65,13 @@ struct PeerPathChanged {
   std::optional<NodeId> to_relay = std::nullopt;
 };
 
+/// The peer, who dialled, answered a probe on the path that its connection has moved to: it can be
+/// reached there, whatever a single packet with a false source may have made it seem.
+struct PeerPathProved {
+  ConnectionHandle connection{};
+  NetworkPath path;
+};
+
 /// After a planned move that did not come about.
 struct PeerPathRefused {
   NodeId peer;
@@ -142,10 +149,11 @@ struct PeerDatagram {
   Bytes data;
 };
 
-using PathEvent = std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
-                               PeerPathChanged, PeerPathRefused, PeerCandidates, PeerPunch,
-                               PeerPathFound, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
-                               PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
-                               PeerStreamLost, PeerStreamsAvailable, PeerDatagram>;
+using PathEvent =
+    std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
+                 PeerPathChanged, PeerPathRefused, PeerCandidates, PeerPunch, PeerPathFound,
+                 PeerPathProved, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
+                 PeerStreamReset, PeerStreamStopped, PeerStreamFinished, PeerStreamLost,
+                 PeerStreamsAvailable, PeerDatagram>;
 
 }  // namespace quicmesh

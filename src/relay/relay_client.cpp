@@ -128,7 +128,7 @@ void RelayClient::control_up(Instant now, const NodeId& id, const NetworkPath& p
 }
 
 void RelayClient::control_path_changed(const NodeId& id, const NetworkPath& path) {
-  if (Relay* relay = find(id)) relay->path = path;
+  if (Relay* relay = find(id)) relay->former_path = std::exchange(relay->path, path);
 }
 
 void RelayClient::control_down(Instant now, const NodeId& id) {

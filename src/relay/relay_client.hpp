@@ -242,6 +242,7 @@ class RelayClient {
     unsigned failures = 0;  // in a row
     Instant up_since{};
     NetworkPath path;
+    NetworkPath former_path;  // where the relay may still send to
     RelayKey key{};
     std::optional<Duration> rtt;
     unsigned load_percent = 0;
@@ -295,6 +296,8 @@ class RelayClient {
   void on(Instant now, Relay& relay, const RelaySignal& message);
   void on(Instant now, Relay& relay, const RelayCloseSession& message);
   void on(Instant now, Relay& relay, const RelayAttested& message);
+  /// Whether a frame of `relay` may come on `path`.
+  [[nodiscard]] static bool comes_from(const Relay& relay, const NetworkPath& path);
   template <class NotForClients>
   void on(Instant now, Relay& relay, const NotForClients& message);
 

@@ -292,6 +292,11 @@ void RelayClient::on(Instant /*now*/, Relay& relay, const RelaySignal& message) 
 
 // Frames.
 
+// A relay follows to the path that its client has moved to, but not at once.
+bool RelayClient::comes_from(const Relay& relay, const NetworkPath& path) {
+  return same_path(relay.path, path) || same_path(relay.former_path, path);
+}
+
 std::optional<RelayArrival> RelayClient::handle_frame(Instant now, const NetworkPath& path,
                                                       ByteView datagram) {
   const auto header = decode_relay_header(datagram);
@@ -301,7 +306,7 @@ std::optional<RelayArrival> RelayClient::handle_frame(Instant now, const Network
   }
   const auto found = sessions_.find(header->session);
   const Relay* relay = found == sessions_.end() ? nullptr : find(found->second.relay);
-  if (relay == nullptr || !same_path(relay->path, path) ||
+  if (relay == nullptr || !comes_from(*relay, path) ||
       header->sender != other_end(found->second.role)) {
     ++frames_refused_;
     return std::nullopt;
