@@ -21,6 +21,7 @@ sweeps=(
   "dead-path 1 begin_on=relay,direct sender=dialler,acceptor"
   "nat-rebinding 4 sender=dialler,acceptor"
   "many-nodes 100"
+  "nat-pairs 100 pairs=1000"
 )
 
 # Prints each combination of the values of `name=a,b ...` on a line of its own.

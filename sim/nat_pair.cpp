@@ -58,7 +58,8 @@ Together together(const DrawnSide& side) {
   if (!side.nats.empty()) all.ports_follow = side.nats.back().ports != PortAllocation::random;
   // An outer NAT that preserves ports passes on what the inner one draws.
   for (const NatConfig& nat : side.nats) {
-    if (nat.ports == PortAllocation::random && side.nats.back().ports == PortAllocation::preserving) {
+    if (nat.ports == PortAllocation::random &&
+        side.nats.back().ports == PortAllocation::preserving) {
       all.ports_follow = false;
     }
   }

@@ -1,5 +1,6 @@
-// Program "nat-pairs": pairs of homes with drawn NATs dial each other over one relay, one pair after
-// another. Everybody must be connected, and direct where theory says so (nat_pair.hpp): N2, N4.
+// Program "nat-pairs": pairs of homes with drawn NATs dial each other over one relay, one pair
+// after another. Everybody must be connected, and direct where theory says so (nat_pair.hpp): N2,
+// N4.
 #include <algorithm>
 #include <set>
 
@@ -58,8 +59,11 @@ HostId place(Simulation& simulation, const DrawnSide& side, unsigned loss_percen
   for (std::size_t i = side.nats.size(); i > 0; --i) {
     const LinkConfig& access = realm == internet ? line : near;
     const NatId nat = network
-                          .add_nat({name + " NAT " + std::to_string(i), realm, {address},
-                                    side.nats[i - 1], {access, access}})
+                          .add_nat({name + " NAT " + std::to_string(i),
+                                    realm,
+                                    {address},
+                                    side.nats[i - 1],
+                                    {access, access}})
                           .value();
     realm = network.inside(nat);
     address = i > 1 ? IpAddress::v4({100, 64, 0, 2}) : IpAddress::v4({192, 168, 1, 2});
@@ -73,7 +77,8 @@ Outcome dial(Simulation& simulation, MeshNode& relay, const DrawnPair& pair, std
              Duration direct_within) {
   const std::string name = "pair " + std::to_string(number);
   const HostId left = place(simulation, pair.left, pair.loss_percent, name + " left", 2 * number);
-  const HostId right = place(simulation, pair.right, pair.loss_percent, name + " right", 2 * number + 1);
+  const HostId right =
+      place(simulation, pair.right, pair.loss_percent, name + " right", 2 * number + 1);
   Outcome outcome;
   {
     MeshNode a(simulation, left);
@@ -154,8 +159,9 @@ void add_figures(ScenarioReport& report, const Figures& figures) {
   report.add("dialled_again", figures.dialled_again);
   report.add("first_byte_p50_ms", percentile(figures.first_byte_ms, 0.5));
   report.add("first_byte_p99_ms", percentile(figures.first_byte_ms, 0.99));
-  report.add("direct_percent",
-             possible == 0 ? 0 : 100.0 * static_cast<double>(direct) / static_cast<double>(possible));
+  report.add(
+      "direct_percent",
+      possible == 0 ? 0 : 100.0 * static_cast<double>(direct) / static_cast<double>(possible));
 }
 
 }  // namespace

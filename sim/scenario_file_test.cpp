@@ -205,7 +205,7 @@ TEST(ScenarioFile, replay_command_repeats_seed_and_overrides) {
 
 TEST(ScenarioCatalog, loads_embedded_scenarios_by_name_and_files_by_path) {
   for (const char* name :
-       {"dead-path", "many-nodes", "nat-rebinding", "path-switch", "transfer-loss"}) {
+       {"dead-path", "many-nodes", "nat-pairs", "nat-rebinding", "path-switch", "transfer-loss"}) {
     const auto embedded = load_scenario_text(name);
     ASSERT_TRUE(embedded) << name;
     const auto file =

@@ -98,6 +98,13 @@ INSTANTIATE_TEST_SUITE_P(ManyNodes, ScenarioSuite,
                          testing::Values(Suite{"two_hundred", {"many-nodes", {}}, 1}),
                          [](const auto& instance) { return instance.param.test_name; });
 
+// N2, in small: 60 drawn pairs of homes, of which one may stay relayed against theory.
+INSTANTIATE_TEST_SUITE_P(
+    NatPairs, ScenarioSuite,
+    testing::Values(Suite{
+        "sixty_drawn", {"nat-pairs", {{"pairs", "60"}, {"missed_permille", "17"}}}, 1}),
+    [](const auto& instance) { return instance.param.test_name; });
+
 class ScenarioReplay : public testing::TestWithParam<Suite> {};
 
 TEST_P(ScenarioReplay, gives_the_same_trace_hash) {
