@@ -61,10 +61,7 @@ Result<PunchPlan> Puncher::start(Instant now, const PunchStart& start) {
   if (external.port < PunchTask::first_port || external.ip.is_unspecified()) {
     return failure(NatErrc::unusable_external);
   }
-  if (const auto found = back_offs_.find(start.peer);
-      found != back_offs_.end() && now < found->second.until) {
-    return failure(NatErrc::punch_too_soon);
-  }
+  if (now < may_start(start.peer)) return failure(NatErrc::punch_too_soon);
   if (punches_.size() >= peers_max) return failure(NatErrc::too_many_punches);
 
   Punch& punch = punches_[start.peer];
@@ -79,13 +76,14 @@ Result<PunchPlan> Puncher::start(Instant now, const PunchStart& start) {
   return plan;
 }
 
+Instant Puncher::may_start(const NodeId& peer) const {
+  const auto found = back_offs_.find(peer);
+  return found == back_offs_.end() ? Instant{} : found->second.until;
+}
+
 void Puncher::stop(Instant now, const NodeId& peer) {
   if (!punches_.contains(peer)) return;
   (void)take_out(peer, std::nullopt);
-  // Who comes and goes again and again must not get more than who stays.
-  const auto found = back_offs_.find(peer);
-  const Duration last = found == back_offs_.end() ? Duration::zero() : found->second.last;
-  set_back_off(now, peer, last, back_off_stopped);
   give_turns(now);
 }
 

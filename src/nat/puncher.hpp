@@ -72,7 +72,6 @@ class Puncher {
   static constexpr std::size_t back_offs_max = 64;  // the one that ends first goes
   static constexpr Duration back_off_first = 30s;
   static constexpr Duration back_off_max = 16min;
-  static constexpr Duration back_off_stopped = 5s;
   static constexpr std::size_t stun_servers_max = 4;
   static constexpr unsigned rests_max = 3;  // a peer's packets cannot stop a punch for good
 
@@ -86,7 +85,9 @@ class Puncher {
   /// `punch_too_soon` after a failure; `unusable_external` if the port of the peer's endpoint is
   /// below 1024, or there is no address. Its scope is for the caller to judge.
   Result<PunchPlan> start(Instant now, const PunchStart& start);
-  /// The connection is gone, or direct by other means: ends without an event.
+  /// From when on `start` does not refuse this peer for a failure; the beginning of time if now.
+  [[nodiscard]] Instant may_start(const NodeId& peer) const;
+  /// The connection is gone: ends without an event.
   void stop(Instant now, const NodeId& peer);
   /// The network beneath changed: nobody has to wait any more.
   void forget_back_offs();

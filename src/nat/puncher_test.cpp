@@ -216,7 +216,8 @@ TEST(Puncher, waits_longer_after_each_failure) {
     EXPECT_EQ(bench.ended.back().outcome, PunchOutcome::no_way_through);
     EXPECT_EQ(bench.ended.back().back_off, expected);
     EXPECT_EQ(bench.start(strict, strict).error(), NatErrc::punch_too_soon);
-    bench.wait(expected);
+    EXPECT_LE(bench.puncher.may_start(node(1)), bench.now + expected);
+    bench.now = bench.puncher.may_start(node(1));
     expected = std::min<Duration>(2 * expected, Puncher::back_off_max);
   }
   ASSERT_TRUE(bench.start(strict, strict));
@@ -320,8 +321,7 @@ TEST(Puncher, gives_sockets_back_that_come_too_late) {
   bench.drain();
   EXPECT_TRUE(bench.open.empty());
   EXPECT_TRUE(bench.ended.empty());
-  EXPECT_EQ(bench.start(sequential, strict).error(), NatErrc::punch_too_soon);
-  bench.wait(Puncher::back_off_stopped);
+  // A connection that comes again is no failure.
   EXPECT_TRUE(bench.start(sequential, strict));
 }
 
