@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "nat/nat_errc.hpp"
+
 namespace quicmesh {
 
 void HolePunching::set_peer(const NodeId& id, Peer peer) {
@@ -64,7 +66,11 @@ void HolePunching::consider(Instant now, const Connectivity& connectivity, const
   start.attested = entry.attested;
   start.stun_servers = own_.stun_servers;
   start.round_trip = connectivity.path_info(id).smoothed_rtt;
-  (void)puncher_.start(now, start);  // refused: PunchEnded has said when to try again
+  // An earlier connection's failure counts too, and nobody else knows when that is over.
+  const auto begun = puncher_.start(now, start);
+  if (!begun && begun.error() != NatErrc::unusable_external) {
+    plan_retry(entry, std::max(now + retry_interval, puncher_.may_start(id)));
+  }
   if (entry.unheard) (void)puncher_.on_message(now, id, *entry.unheard);
   entry.unheard.reset();
 }

@@ -21,6 +21,7 @@ namespace quicmesh {
 class HolePunching {
  public:
   static constexpr std::size_t peers_max = 1024;  // whose profiles are kept; one more is not
+  static constexpr Duration retry_interval = 5s;  // where too many punches are under way
 
   HolePunching(SecureRng& secure_rng, Rng rng) : puncher_(secure_rng, rng, allowance_) {}
 
