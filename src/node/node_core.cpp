@@ -135,6 +135,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
   }
   if (auto* connected = std::get_if<PeerConnected>(&event)) {
     relay_user_.on_connected(now, *connectivity_, connected->peer);
+    add_legs(now, connected->peer);
     connected->relay = resolve_relay(connected->path);
     return false;
   }

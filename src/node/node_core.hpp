@@ -138,6 +138,8 @@ class NodeCore {
   bool on_stream_over(Instant now, const StreamKey& stream);
   void on_candidates(Instant now, const PeerCandidates& told);
   void on_relay_event(Instant now, RelayEvent& event);
+  /// The sessions over all relays in common become paths: one of them stands by.
+  void add_legs(Instant now, const NodeId& peer);
   void give_up_seeking(const NodeId& peer);
   void tell_candidates();
   void handle_stun(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);

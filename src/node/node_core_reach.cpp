@@ -84,6 +84,13 @@ Result<void> NodeCore::connect(Instant now, const NodeId& peer,
   return direct;
 }
 
+void NodeCore::add_legs(Instant now, const NodeId& peer) {
+  std::vector<NetworkPath> paths;
+  for (const RelayLeg& leg : relay_user_.client().legs(peer))
+    paths.push_back(relayed_path(leg.session));
+  connectivity_->add_paths(now, peer, paths);
+}
+
 void NodeCore::give_up_seeking(const NodeId& peer) {
   relay_dials_.erase(peer);
   if (sought_.erase(peer) > 0) relay_user_.client().forget(peer);
