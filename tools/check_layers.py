@@ -18,7 +18,7 @@ import tempfile
 import source_tree
 
 BELOW_PROTOCOLS = {"base", "crypto", "identity", "wire"}
-CONNECTIVITY = {"quic", "stun", "relay", "nat", "path", "discovery"}
+CONNECTIVITY = {"quic", "stun", "turn", "relay", "nat", "path", "discovery"}
 PEER_PROTOCOLS = {"dht", "pubsub", "rpc", "content", "messaging", "federation"}
 BELOW_NODE = BELOW_PROTOCOLS | CONNECTIVITY | PEER_PROTOCOLS | {"tiers", "telemetry"}
 ANYTHING = BELOW_NODE | {"node", "io", "sim", "apps", "tests", "bench"}
@@ -32,6 +32,7 @@ LAYERS = {
     "quic": BELOW_PROTOCOLS,
     "stun": BELOW_PROTOCOLS,
     "relay": BELOW_PROTOCOLS | {"stun"},
+    "turn": BELOW_PROTOCOLS | {"stun"},
     "nat": BELOW_PROTOCOLS | {"stun"},
     "path": BELOW_PROTOCOLS | {"quic", "nat", "relay"},
     "discovery": BELOW_PROTOCOLS,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the hand-made corpora of the fuzz targets of stun and nat into corpus/.
+"""Writes the hand-made corpora of the fuzz targets of stun, nat and turn into corpus/.
 
 Messages are those of RFC 5769 and RFC 8489 appendix B and variants of them; scripts are one byte an
 operation and then its arguments, with the numbers of the switch statements in NAME_fuzz.cpp. Each
@@ -66,6 +66,7 @@ DISCOVERIES = {
     "failed_sockets": [2, 1] + [1] * 7,
 }
 
+<<<<<<< tests/fuzz/make_stun_corpus.py
 PUNCH_MESSAGES = {
     "begin": "01010101abcd",
     "accept": "010203010102",
@@ -94,6 +95,23 @@ PUNCHES = {
                     [0, FITTING] + OUT + NUMBERS + [0, LATER, 200] * 25,
     "unattested": CONE + SEQUENTIAL + [2, 40] + CONE + CONE + [2, 40] + [0, FITTING] + PREDICTED +
                   NUMBERS + [0, LATER, 80] * 5,
+=======
+WAIT, PERMIT, SEND, FROM_PEER, FLIP, LOST, FORGED, RESTART, MUTE, REFUSE, HAND_OVER = range(11)
+ALLOCATE = [HAND_OVER] * 2
+TALK = [SEND, 2, 100, 3, HAND_OVER, HAND_OVER, SEND, 2, 100, 3, FROM_PEER, 2, 4, 1, 2, 3, 4, HAND_OVER]
+TURNS = {
+    "allocated": ALLOCATE,
+    "talk": ALLOCATE + [PERMIT, 2, HAND_OVER] + TALK * 2,
+    "restarted": ALLOCATE + [PERMIT, 2, HAND_OVER] + TALK + [RESTART, WAIT, 251] + [HAND_OVER] * 6 + TALK,
+    "silent": ALLOCATE + [MUTE] + [WAIT, 255] * 10 + [MUTE] + [WAIT, 255, HAND_OVER] * 8,
+    "no_quota": [REFUSE, 3, 186] + [HAND_OVER, WAIT, 200] * 10,
+    "stale_for_ever": ALLOCATE + [REFUSE, 4, 138] + [WAIT, 251, HAND_OVER, HAND_OVER, HAND_OVER, HAND_OVER],
+    "many_peers": ALLOCATE + [byte for peer in range(0, 120, 2)
+                              for byte in (PERMIT, peer, HAND_OVER, SEND, peer, 1, 1, HAND_OVER)],
+    "forged": ALLOCATE + [FORGED, 6, 0x40, 0, 0, 2, 1, 2, FORGED, 3, 0x40, 0, 9, FORGED, 0],
+    "flipped": ALLOCATE + [PERMIT, 2, FLIP, 0, 30, 255, 0, HAND_OVER, HAND_OVER] + TALK,
+    "hours": ALLOCATE + [PERMIT, 2, HAND_OVER] + TALK + [WAIT, 255, HAND_OVER] * 60,
+>>>>>>> /tmp/mapper-turn/mine.py
 }
 
 
@@ -103,7 +121,11 @@ def main():
         corpus_files.write(target, {name: bytes.fromhex(text) for name, text in inputs.items()})
     corpus_files.write("stun_exchange", EXCHANGES)
     corpus_files.write("nat_discovery", DISCOVERIES)
+<<<<<<< tests/fuzz/make_stun_corpus.py
     corpus_files.write("puncher", PUNCHES)
+=======
+    corpus_files.write("turn_client", TURNS)
+>>>>>>> /tmp/mapper-turn/mine.py
 
 
 if __name__ == "__main__":
