@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 export JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build format fuzz nightly bench clean
+.PHONY: help demo test lab build format fuzz nightly bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: ## install what is missing, build, and run a whole mesh on this machine
 
 test: ## install what is missing, check, build with sanitizers and run every test
 	scripts/test.sh
+
+lab: ## the whole NAT laboratory, as root; REPEATS=10 for the published table
+	scripts/lab.sh
 
 build: ## the release build of everything, in build/release/bin
 	cmake --preset release

@@ -49,8 +49,11 @@ class Running:
                     raise ValueError("no object")
             except ValueError as error:
                 event = {"event": "NOT JSON", "line": repr(line), "error": str(error)}
-            self.lines.put(event)
+            self._take(event)
         self.lines.put(None)
+
+    def _take(self, event):
+        self.lines.put(event)
 
     def wait_for(self, event, **members):
         """The next event of this kind with these members; fails when the process ends before."""

@@ -301,6 +301,12 @@ class Lab:
         """Brings an interface of a host `up` or `down`; its default route comes back with it."""
         self._ip(host, f"link set {interface} {state}")
 
+    def limit_path(self, one, other, size):
+        """The core drops IP packets above `size` bytes between two public addresses, in silence."""
+        rules = "".join(f"ip saddr {a} ip daddr {b} meta length > {size} drop\n" for a, b in ((one, other), (other, one)))
+        self._nft(self.core, f"table inet limit {{ chain forward {{ type filter hook forward priority 0; policy accept;\n"
+                             f"{rules} }} }}")
+
     def add_v6(self, home, interface="eth0"):
         """An IPv6 address for a home on a line, routed without translation."""
         number = int(home.public.rsplit(".", 1)[1])

@@ -15,7 +15,8 @@ import harness
 from harness import CliTest
 from lab import Lab, why_not
 
-FILE_BYTES = 4 << 20
+FILE_BYTES = 1 << 20
+FULL = os.environ.get("QUICMESH_LAB") == "full"
 REASON = why_not()
 
 # Direct where both mappings are endpoint-independent, or where the other side's filter lets a port
@@ -100,7 +101,8 @@ def test_of(left, right, direct):
 
 
 for one, other, is_direct in PAIRS:
-    for ends in {(one, other), (other, one)}:
+    # `make lab` calls from both ends.
+    for ends in sorted({(one, other), (other, one)} if FULL else {(one, other)}):
         name = "test_" + "_calls_".join(end.replace("-", "_") for end in ends)
         setattr(ThroughNats, name, test_of(*ends, is_direct))
 

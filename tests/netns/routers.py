@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 
 ROUTER_BINARY = os.environ.get("QUICMESH_NATLAB_ROUTER", "natlab_router")
 REBIND = signal.SIGUSR1  # drops all mappings of a router
@@ -64,11 +65,13 @@ class Router:
         if not line:
             raise RuntimeError(f"{ROUTER_BINARY} ended with exit code {self.process.wait()}")
         self.realtime = json.loads(line)["realtime"]
+        self.turn = threading.Lock()
 
     def ask(self, line):
         """Gives an order and returns its answer."""
-        self.process.stdin.write(line + "\n")
-        answer = json.loads(self.process.stdout.readline())
+        with self.turn:
+            self.process.stdin.write(line + "\n")
+            answer = json.loads(self.process.stdout.readline())
         if answer.get("ok") is False:
             raise RuntimeError(f"the router refuses '{line}': {answer['error']}")
         return answer

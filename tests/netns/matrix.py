@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+"""The matrix of the NAT laboratory: every kind of NAT calls every other, with the real program.
+
+Each run starts two nodes behind fresh mappings, waits until both know their NAT, pings until the path
+is direct, and sends a verified file. What was direct is decided by the bytes that the caller's router
+saw go to the relay and to the peer, never by the program's word. The result is a table and a JSON file
+in lab-results/; the exit code is 1 if a pair is worse than the rule (rule.py).
+
+    matrix.py [--repeats N] [--pairs A:B,C:D...] [--json] [--jobs N] [--delay MS]
+
+A pair is CALLER:CALLEE; a kind alone stands for all pairs with it. Needs root.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import datetime
+import json
+import pathlib
+import statistics
+import sys
+import threading
+import time
+
+import rule
+from lab import Lab, why_not
+from mesh import Mesh, Relay
+
+KINDS = ("none", "full-cone", "address-restricted", "port-restricted", "symmetric-sequential", "symmetric-random",
+         "cgnat", "udp-blocked")
+# Two hosts that have more in common than the internet: (isolated, hairpin, behind one carrier).
+TOGETHER = {
+    "same-lan": (False, False, False),
+    "same-nat-isolated": (True, False, False),
+    "same-nat-hairpin": (True, True, False),
+    "same-carrier": (True, False, True),
+    "same-carrier-hairpin": (True, True, True),
+}
+FILE_BYTES = 1 << 20
+ACCEPTED_OTHER_BYTES = FILE_BYTES // 10  # of a file that went the one way, over the other
+READY_S = 8  # for a node to reach its relay and to know its NAT; where it cannot, the run goes on
+DIRECT_S = {rule.DIRECT: 15, rule.PREDICTED: 20, rule.RELAYED: 4, rule.RELAYED_BY_TCP: 4}
+RESULTS = pathlib.Path(__file__).resolve().parents[2] / "lab-results"
+
+
+class Matrix:
+    def __init__(self, line):
+        self.line = line
+        self.lab = Lab()
+        self.mesh = Mesh(self.lab)
+        self.relay = Relay(self.mesh, "relay")
+        self.ends = {}  # by name, with a lock each: a home has one run at a time
+        self.building = threading.Lock()
+        self.runs = 0
+
+    def close(self):
+        self.mesh.close()
+        self.lab.close()
+
+    def end(self, side, kind):
+        """The home of this kind on this side ("a" calls "b"), and its lock."""
+        with self.building:
+            if (side, kind) not in self.ends:
+                name = f"{side}{len(self.ends)}"
+                self.ends[side, kind] = (self.lab.add_line(name, kind, line=self.line), threading.Lock())
+            return self.ends[side, kind]
+
+    def together(self, kind):
+        isolated, hairpin, carried = TOGETHER[kind]
+        with self.building:
+            if kind not in self.ends:
+                name = f"t{len(self.ends)}"
+                if carried:
+                    carrier = self.lab.add_carrier(name, nat=dict(hairpin=hairpin), line=self.line)
+                    homes = [self.lab.add_line(f"{name}{i}", "cgnat", carrier=carrier) for i in (1, 2)]
+                else:
+                    homes = self.lab.add_shared_home(name, "port-restricted", isolated, nat=dict(hairpin=hairpin),
+                                                     line=self.line)
+                self.ends[kind] = (homes, threading.Lock())
+            return self.ends[kind]
+
+    def run(self, caller_kind, callee_kind):
+        """One run of a pair; what came of it as a dictionary."""
+        if caller_kind in TOGETHER:
+            (caller, callee), lock = self.together(caller_kind)
+            with lock:
+                return self.measure(caller, callee, expectation_of(caller_kind, callee_kind))
+        (caller, caller_lock), (callee, callee_lock) = self.end("a", caller_kind), self.end("b", callee_kind)
+        with caller_lock, callee_lock:
+            return self.measure(caller, callee, expectation_of(caller_kind, callee_kind))
+
+    def measure(self, caller, callee, expectation):
+        with self.building:
+            self.runs += 1
+            name = f"run{self.runs}"
+        for home in (caller, callee):
+            home.rebind()
+        programs = []
+        try:
+            return Run(self.mesh, self.relay, caller, callee, name, programs).outcome(expectation)
+        finally:
+            for program in programs:
+                self.mesh.stop(program)
+
+
+class Run:
+    """One dial and one transfer between two homes."""
+
+    def __init__(self, mesh, relay, caller, callee, name, programs):
+        self.mesh, self.relay = mesh, relay
+        self.caller, self.callee = caller, callee
+        self.name, self.programs = name, programs
+
+    def node(self, home, side):
+        node = self.mesh.start_node(home, self.name + side, self.relay)
+        self.programs.append(node)
+        return node
+
+    def program(self, home, *arguments):
+        running = self.mesh.start(home.netns, *arguments)
+        self.programs.append(running)
+        return running
+
+    def outcome(self, expectation):
+        callee, caller = self.node(self.callee, "b"), self.node(self.caller, "a")
+        result = {"relay_up": [], "nat": []}
+        until = time.monotonic() + READY_S
+        for node in (caller, callee):
+            up = node.waits_for("relay_up", max(0.1, until - time.monotonic()))
+            result["relay_up"].append(up is not None)
+        for node, up in zip((caller, callee), result["relay_up"]):
+            nat = node.waits_for("nat", max(0.1, until - time.monotonic())) if up else None
+            result["nat"].append(f"{nat['mapping']}, {nat['filtering']}, {nat['ports']}" if nat else None)
+
+        before = self.bytes()
+        ping = self.program(self.caller, "ping", callee.node_id, "--data", caller.data, "--until-direct", "--interval",
+                            "0.01", "--timeout", DIRECT_S[expectation])
+        ping.end()
+        summary = (ping.events("summary") or [{}])[-1]
+        result.update(connected=summary.get("received", 0) > 0, said=summary.get("path"),
+                      first_byte_ms=summary.get("first_byte_ms"), direct_ms=summary.get("direct_ms"),
+                      relay_bytes=self.bytes()["relay"] - before["relay"], ping_error=ping.stderr().strip())
+        result["outcome"], result["transfer_error"] = self.transfer(caller, callee)
+        result.update(self.technique(caller, callee, summary))
+        return result
+
+    def bytes(self):
+        """IP bytes between the caller and the relay, and between the caller and its peer."""
+        if self.caller.router is self.callee.router:
+            return {"relay": self.caller.bytes_with(*self.relay.addresses), "peer": 0}
+        return {"relay": self.caller.bytes_with(*self.relay.addresses),
+                "peer": self.caller.bytes_with(self.callee.public)}
+
+    def transfer(self, caller, callee):
+        """("direct", "relayed", "mixed" or "unconnected", why not) by the bytes of a verified file."""
+        inbox = self.mesh.folder / (self.name + "inbox")
+        inbox.mkdir()
+        file = self.mesh.make_file(self.name + "file", FILE_BYTES, seed=self.name.__hash__() & 0xFFFF)
+        receiving = self.program(self.callee, "recv", "--once", "--out", inbox, "--data", callee.data)
+        receiving.wait_for("ready")
+        before = self.bytes()
+        sending = self.program(self.caller, "send", file, callee.node_id, "--data", caller.data)
+        code = sending.end()
+        used = {way: now - before[way] for way, now in self.bytes().items()}
+        arrived = inbox / file.name
+        good = code == 0 and receiving.end() == 0 and arrived.read_bytes() == file.read_bytes()
+        file.unlink()
+        if not good:
+            return "unconnected", sending.stderr().strip()
+        if used["relay"] < ACCEPTED_OTHER_BYTES:
+            # On one LAN and through a hairpin no router at the internet sees it: what did not go over
+            # the relay can have gone nowhere else.
+            elsewhere = self.caller.router is self.callee.router or used["peer"] > FILE_BYTES
+            return ("direct" if elsewhere else "mixed"), None
+        return ("relayed" if used["peer"] < ACCEPTED_OTHER_BYTES and used["relay"] > FILE_BYTES else "mixed"), None
+
+    @staticmethod
+    def technique(caller, callee, summary):
+        """By the program's words, of which this is the only use."""
+        punches = [event for node in (caller, callee) for event in node.seen_so_far("punch")]
+        if summary.get("technique"):
+            return {"technique": summary["technique"], "punches": punches}
+        won = [event for event in punches if event["outcome"] == "direct"]
+        return {"technique": (won or punches or [{"technique": "-"}])[-1]["technique"], "punches": punches}
+
+
+def expectation_of(caller, callee):
+    if caller not in TOGETHER:
+        return rule.expected(rule.SIDES[caller], rule.SIDES[callee])
+    isolated, hairpin, carried = TOGETHER[caller]
+    return rule.expected_behind_one_nat(rule.SIDES["cgnat" if carried else "port-restricted"], isolated, hairpin)
+
+
+def chosen_pairs(words):
+    everything = [(a, b) for a in KINDS for b in KINDS] + [(kind, kind) for kind in TOGETHER]
+    if not words:
+        return everything
+    pairs = []
+    for word in words.split(","):
+        caller, colon, callee = word.partition(":")
+        if not colon:
+            pairs += [pair for pair in everything if caller in pair]
+        else:
+            pairs.append((caller, callee))
+        for kind in filter(None, (caller, callee)):
+            if kind not in rule.SIDES and kind not in TOGETHER:
+                sys.exit(f"no such kind: {kind}; there are {', '.join((*rule.SIDES, *TOGETHER))}")
+    return list(dict.fromkeys(pairs))
+
+
+def middle(values):
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
+
+
+def summed(pair, runs):
+    """One line of the table."""
+    expectation = expectation_of(*pair)
+    outcomes = collections.Counter(run["outcome"] for run in runs)
+    techniques = collections.Counter(run["technique"] for run in runs)
+    return {"caller": pair[0], "callee": pair[1], "expected": expectation, "runs": len(runs),
+            "connected": sum(run["connected"] for run in runs), "outcomes": dict(outcomes),
+            "technique": techniques.most_common(1)[0][0],
+            "first_byte_ms": middle([run["first_byte_ms"] for run in runs]),
+            "direct_ms": middle([run["direct_ms"] for run in runs]),
+            "direct_worst_ms": max((run["direct_ms"] for run in runs if run["direct_ms"]), default=None),
+            "relay_bytes": middle([run["relay_bytes"] for run in runs]),
+            "worse": sum(rule.is_worse(expectation, run["outcome"]) for run in runs), "details": runs}
+
+
+def number(value):
+    return "-" if value is None else f"{value:.0f}"
+
+
+HEADINGS = ("caller", "callee", "rule", "judged", "connected", "technique", "first byte ms", "direct ms", "worst",
+            "relay bytes", "")
+
+
+def cells(row):
+    judged = ", ".join(f"{outcome} {count}" if len(row["outcomes"]) > 1 else outcome
+                       for outcome, count in row["outcomes"].items())
+    better = row["expected"] not in (rule.DIRECT, rule.PREDICTED) and "direct" in row["outcomes"]
+    return (row["caller"], row["callee"], row["expected"], judged, f"{row['connected']}/{row['runs']}",
+            row["technique"], number(row["first_byte_ms"]), number(row["direct_ms"]), number(row["direct_worst_ms"]),
+            number(row["relay_bytes"]), "WORSE" if row["worse"] else "better?" if better else "")
+
+
+def table(rows):
+    lines = [HEADINGS, *map(cells, rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADINGS))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def closing_line(rows):
+    runs = sum(row["runs"] for row in rows)
+    worse = [row for row in rows if row["worse"]]
+    direct = sum(row["outcomes"].get("direct", 0) for row in rows)
+    connected = sum(row["runs"] - row["outcomes"].get("unconnected", 0) for row in rows)
+    return (f"{len(rows)} pairs, {runs} runs: {connected} connected, {direct} direct; "
+            f"{len(worse)} pairs worse than the rule")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each pair (10 for the published table)")
+    parser.add_argument("--pairs", default="", help="CALLER:CALLEE,... or a kind for all pairs with it")
+    parser.add_argument("--jobs", type=int, default=1, help="pairs at the same time")
+    parser.add_argument("--delay", type=float, default=10, help="of a line, ms one way")
+    parser.add_argument("--json", action="store_true", help="the result as JSON on standard output")
+    options = parser.parse_args()
+    if reason := why_not():
+        print(f"no laboratory: {reason}", file=sys.stderr)
+        return 0
+
+    pairs = chosen_pairs(options.pairs)
+    matrix = Matrix({"delay_ms": options.delay})
+    began = time.monotonic()
+    try:
+        rows = run_all(matrix, pairs, options)
+    finally:
+        matrix.close()
+    result = {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+              "seconds": round(time.monotonic() - began), "repeats": options.repeats, "line_delay_ms": options.delay,
+              "rows": rows}
+    RESULTS.mkdir(exist_ok=True)
+    text = table(rows) + "\n\n" + closing_line(rows)
+    (RESULTS / "matrix.txt").write_text(text + "\n")
+    (RESULTS / "matrix.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result) if options.json else "\n" + text, flush=True)
+    return 1 if any(row["worse"] for row in rows) else 0
+
+
+def run_all(matrix, pairs, options):
+    def repeat(pair):
+        runs = [matrix.run(*pair) for _ in range(options.repeats)]
+        row = summed(pair, runs)
+        print("  ".join(filter(None, cells(row))), file=sys.stderr, flush=True)
+        return row
+
+    with concurrent.futures.ThreadPoolExecutor(max(1, options.jobs)) as pool:
+        return list(pool.map(repeat, pairs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

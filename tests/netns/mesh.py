@@ -1,0 +1,112 @@
+"""Starts `quicmesh` in the hosts of a laboratory, and reads what it says."""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
+
+import harness
+
+PORT = 4433
+KILL = harness.KILL
+
+
+class Running(harness.Running):
+    """Every event also has `at`: when its line was read, in seconds of the monotonic clock."""
+
+    def _take(self, event):
+        super()._take(event | {"at": time.monotonic()})
+
+    def seen_so_far(self, kind):
+        """The events of this kind up to now."""
+        while not self.lines.empty():
+            line = self.lines.get()
+            if line is None:
+                self.lines.put(None)
+                break
+            self.seen.append(line)
+        return self.events(kind)
+
+    def waits_for(self, event, patience, **members):
+        """The next event of this kind, or None if it does not come within `patience` seconds."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until and self.process.poll() is None:
+            for line in self.seen_so_far(event):
+                if members.items() <= line.items():
+                    return line
+            time.sleep(0.01)
+        return None
+
+
+class Relay:
+    """A relay on the switch, with two addresses, as behaviour discovery wants them, or with those
+    given of a host that is there already."""
+
+    def __init__(self, mesh, name, host=None, addresses=None):
+        self.host, self.addresses = host, addresses
+        if host is None:
+            self.host, first = mesh.lab.add_public(name)
+            self.addresses = [first, mesh.lab.add_address(self.host)]
+        endpoints = [f"[{address}]:{PORT}" if ":" in address else f"{address}:{PORT}" for address in self.addresses]
+        arguments = [word for endpoint in endpoints for word in ("--listen", endpoint)]
+        self.running = mesh.start(self.host, "up", "--relay", *arguments, "--data", mesh.folder / name)
+        self.id = self.running.wait_for("ready")["node_id"]
+        self.name = f"{self.id}@{endpoints[0]}"
+
+
+class Mesh:
+    """All programs of a laboratory; a folder for what they keep."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="quicmesh-lab-"))
+        self.environment = {key: value for key, value in os.environ.items()
+                            if not key.startswith(("QUICMESH_", "XDG_"))}
+        self.environment.update(HOME=str(self.folder), XDG_CONFIG_HOME=str(self.folder / "xdg-config"),
+                                XDG_DATA_HOME=str(self.folder / "xdg-data"), QUICMESH_ALLOW_BOGON="1")
+        self.running = []
+
+    def close(self):
+        for running in self.running:
+            self.stop(running)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop(self, running):
+        """Ends a program that still runs by force, and forgets it."""
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait(harness.PATIENCE)
+        if not running.process.stdout.closed:
+            running.reader.join(harness.PATIENCE)
+            running.process.stdout.close()
+        running.errors.close()
+
+    def start(self, host, *arguments):
+        running = Running(self, arguments, command=[*self.lab.inside(host), harness.BINARY])
+        self.running.append(running)
+        return running
+
+    def run(self, host, *arguments):
+        """Runs to the end; the exit code and the program with its events."""
+        running = self.start(host, *arguments)
+        return running.end(), running
+
+    def start_node(self, home, data, *relays, listen=None, more=()):
+        """A node at home that knows these relays; it has `.node_id` then."""
+        arguments = list(more)
+        for relay in relays:
+            arguments += ["--relay-via", relay.name]
+        for address in listen or [f"{home.address}:{PORT}"]:
+            arguments += ["--listen", address]
+        running = self.start(home.netns, "up", "--data", self.folder / data, *arguments)
+        running.node_id = running.wait_for("ready")["node_id"]
+        running.data = self.folder / data
+        return running
+
+    def make_file(self, name, size, seed=1):
+        """A file of `size` bytes that are different for every seed."""
+        return harness.CliTest.make_file(self, name, size, seed)
