@@ -48,7 +48,7 @@ class Matrix:
         self.line = line
         self.lab = Lab()
         self.mesh = Mesh(self.lab)
-        self.relay = Relay(self.mesh, "relay")
+        self.relay = Relay(self.mesh, "relay", count=2)
         self.ends = {}  # by name, with a lock each: a home has one run at a time
         self.building = threading.Lock()
         self.runs = 0

@@ -43,14 +43,14 @@ class Running(harness.Running):
 
 
 class Relay:
-    """A relay on the switch, with two addresses, as behaviour discovery wants them, or with those
-    given of a host that is there already."""
+    """A relay on the switch, with as many addresses as asked for (behaviour discovery wants two), or
+    with those given of a host that is there already."""
 
-    def __init__(self, mesh, name, host=None, addresses=None):
+    def __init__(self, mesh, name, count=1, host=None, addresses=None):
         self.host, self.addresses = host, addresses
         if host is None:
             self.host, first = mesh.lab.add_public(name)
-            self.addresses = [first, mesh.lab.add_address(self.host)]
+            self.addresses = [first, *(mesh.lab.add_address(self.host) for _ in range(count - 1))]
         endpoints = [f"[{address}]:{PORT}" if ":" in address else f"{address}:{PORT}" for address in self.addresses]
         arguments = [word for endpoint in endpoints for word in ("--listen", endpoint)]
         self.running = mesh.start(self.host, "up", "--relay", *arguments, "--data", mesh.folder / name)
