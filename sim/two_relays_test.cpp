@@ -1,5 +1,5 @@
-// Two relays in common: when the one that carries a transfer dies, the other takes over (R6), and an
-// overloaded one is left; in the same connection, without a byte lost (S1.48, S1.R9).
+// Two relays in common: when the one that carries a transfer dies, the other takes over (R6), and
+// an overloaded one is left; in the same connection, without a byte lost (S1.48, S1.R9).
 #include <gtest/gtest.h>
 
 #include "sim/mesh_node.hpp"
@@ -99,7 +99,8 @@ TEST_P(TwoRelays, a_relay_that_dies_is_left_for_the_other) {
     (void)world.simulation.run_for(500ms);
     ASSERT_FALSE(transfer.finished());
     const Instant killed = world.simulation.now();
-    world.simulation.host(*used == world.near->id() ? world.near->host() : world.far->host()).stop();
+    world.simulation.host(*used == world.near->id() ? world.near->host() : world.far->host())
+        .stop();
     const auto result = world.simulation.run_until([&] { return transfer.finished(); }, 60s);
     ASSERT_TRUE(result) << result.message << transfer.trouble() << " seed " << seed;
     EXPECT_EQ(transfer.wrong_bytes(), 0u);

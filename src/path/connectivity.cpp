@@ -163,6 +163,8 @@ void Connectivity::handle_event(Instant now, QuicEvent& event) {
   if (link == nullptr) return;
   if (const auto* confirmed = std::get_if<ConnectionConfirmed>(&event)) {
     on_confirmed(now, *link, confirmed->peer);
+  } else if (std::holds_alternative<HandshakeCompleted>(event)) {
+    tell_candidates(*link);  // the peer's probes then open its NAT a round trip earlier
   } else if (const auto* opened = std::get_if<StreamOpened>(&event)) {
     link->unnamed.emplace(opened->stream, Bytes{});
   } else if (const auto* readable = std::get_if<StreamReadable>(&event)) {
@@ -255,18 +257,25 @@ void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {
     dialling_.erase(id);
   }
   choose_link(now, id, peer);
-  if (!candidates_.candidates.empty() && policy_of(link) != PathPolicy::relay_only) {
-    send_control(link, candidates_);
-  }
+  tell_candidates(link);
   arm(now, link);
+}
+
+void Connectivity::tell_candidates(Link& link) {
+  if (link.candidates_told || candidates_.candidates.empty()) return;
+  if (policy_of(link) == PathPolicy::relay_only) return;
+  link.candidates_told = true;
+  send_control(link, candidates_);
 }
 
 void Connectivity::set_candidates(CandidatesMessage candidates) {
   if (candidates == candidates_) return;
   candidates_ = std::move(candidates);
   for (const auto& link : links_) {
-    if (link == nullptr || !link->confirmed) continue;
-    if (policy_of(*link) != PathPolicy::relay_only) send_control(*link, candidates_);
+    if (link == nullptr) continue;
+    link->candidates_told = link->confirmed;  // or else it is told again when it is
+    if (!link->confirmed || policy_of(*link) == PathPolicy::relay_only) continue;
+    send_control(*link, candidates_);
   }
 }
 

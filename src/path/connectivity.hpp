@@ -178,6 +178,7 @@ class Connectivity {
   void on_confirmed(Instant now, Link& link, const NodeId& peer);
   void on_closed(Instant now, ConnectionClosed& closed);
   void remove_link(Link& link);
+  void tell_candidates(Link& link);
   /// Keeps `remotes_`: the link now talks to `remote`, or to nobody any more.
   void note_remote(Link& link, std::optional<SocketAddress> remote);
 

@@ -22,6 +22,7 @@ struct Link {
   ConnectionHandle handle;
   bool dialler = false;
   bool confirmed = false;
+  bool candidates_told = false;
   std::optional<NodeId> peer;  // whom we dialled, or who was proved
 
   std::optional<SocketAddress> remote;  // as counted by the connection manager

@@ -259,7 +259,11 @@ int QuicConnection::on_handshake_completed() {
     return NGTCP2_ERR_CALLBACK_FAILURE;
   }
   completed_ = true;
-  if (role_ == TlsRole::acceptor) on_confirmed();
+  if (role_ == TlsRole::acceptor) {
+    on_confirmed();
+  } else {
+    shared_.events.push_back(HandshakeCompleted{handle_});
+  }
   return 0;
 }
 

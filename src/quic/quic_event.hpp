@@ -18,6 +18,12 @@ enum class ConnectionHandle : std::uint64_t {};
 /// RFC 9000 s2.1: the low bits tell who opened it (0x1) and whether it is unidirectional (0x2).
 enum class StreamId : std::int64_t {};
 
+/// Dialling side only: the peer is proved, and what is sent now arrives with the last flight of the
+/// handshake. It may still refuse our certificate.
+struct HandshakeCompleted {
+  ConnectionHandle connection;
+};
+
 /// Both sides have judged each other's certificate; `peer` is proved. On the dialling side this
 /// is `handshake_confirmed` (RFC 9001 s4.1.2), not `handshake_completed`.
 struct ConnectionConfirmed {
@@ -97,8 +103,8 @@ struct PathValidationFailed {
 };
 
 using QuicEvent =
-    std::variant<ConnectionConfirmed, ConnectionClosed, StreamOpened, StreamReadable,
-                 StreamWritable, StreamsAvailable, StreamReset, StreamStopped, StreamFinished,
-                 DatagramReceived, PathSwitched, PathValidationFailed>;
+    std::variant<HandshakeCompleted, ConnectionConfirmed, ConnectionClosed, StreamOpened,
+                 StreamReadable, StreamWritable, StreamsAvailable, StreamReset, StreamStopped,
+                 StreamFinished, DatagramReceived, PathSwitched, PathValidationFailed>;
 
 }  // namespace quicmesh
