@@ -64,6 +64,13 @@ TO_HOST = f"""
     iifname "wan" meta l4proto udp dnat to {HOST}
   }}
 """
+NARROW = """
+table inet narrow {
+  chain forward { type filter hook forward priority 0; policy accept;
+    %s
+  }
+}
+"""
 NAT = {
     "port-restricted": FILTER + "table ip nat {" + MASQUERADE % "" + "}",
     "symmetric": FILTER + "table ip nat {" + MASQUERADE % "fully-random" + "}",
@@ -303,24 +310,23 @@ class Lab:
 
     def limit_path(self, one, other, size):
         """The core drops IP packets above `size` bytes between two public addresses, in silence."""
-        rules = "".join(f"ip saddr {a} ip daddr {b} meta length > {size} drop\n" for a, b in ((one, other), (other, one)))
-        self._nft(self.core, f"table inet limit {{ chain forward {{ type filter hook forward priority 0; policy accept;\n"
-                             f"{rules} }} }}")
+        rules = "\n".join(f"ip saddr {a} ip daddr {b} meta length > {size} drop" for a, b in ((one, other), (other, one)))
+        self._nft(self.core, NARROW % rules)
 
     def add_v6(self, home, interface="eth0"):
         """An IPv6 address for a home on a line, routed without translation."""
         number = int(home.public.rsplit(".", 1)[1])
         address = f"2001:db8:{number:x}::2"
         self._ip(home.netns, f"address add {address}/64 dev {interface} nodad",
-                 f"-6 route add default dev {interface}")
-        self._ip(self.core, f"-6 route add 2001:db8:{number:x}::/64 dev {home.name}")
+                 f"route add ::/0 dev {interface}")
+        self._ip(self.core, f"route add 2001:db8:{number:x}::/64 dev {home.name}")
         return address
 
     def add_public_v6(self, host, interface="eth0"):
         self.addresses += 1
         address = f"2001:db8:ff::{self.addresses:x}"
         self._ip(host, f"address add {address}/64 dev {interface} nodad",
-                 "-6 route add default via 2001:db8:ff::fe")
+                 "route add ::/0 via 2001:db8:ff::fe")
         return address
 
     @staticmethod

@@ -14,6 +14,7 @@ A pair is CALLER:CALLEE; a kind alone stands for all pairs with it. Needs root.
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import datetime
 import json
 import pathlib
@@ -90,29 +91,45 @@ class Matrix:
             return self.measure(caller, callee, expectation_of(caller_kind, callee_kind))
 
     def measure(self, caller, callee, expectation):
+        with self.fresh_run(caller, callee) as run:
+            return run.outcome(expectation)
+
+    @contextlib.contextmanager
+    def fresh_run(self, caller, callee):
         with self.building:
             self.runs += 1
             name = f"run{self.runs}"
         for home in (caller, callee):
             home.rebind()
-        programs = []
+        run = Run(self.mesh, self.relay, caller, callee, name)
         try:
-            return Run(self.mesh, self.relay, caller, callee, name, programs).outcome(expectation)
+            yield run
         finally:
-            for program in programs:
+            for program in run.programs:
                 self.mesh.stop(program)
+
+    def relay_costs(self):
+        """IP bytes at the caller of a dial over the relay that tries nothing else, and of each ping."""
+        (caller, _), (callee, _) = self.end("a", "port-restricted"), self.end("b", "port-restricted")
+        few, many = 2, 22
+        costs = []
+        for count in (few, many):
+            with self.fresh_run(caller, callee) as run:
+                costs.append(run.relay_only_bytes(count))
+        each = (costs[1] - costs[0]) / (many - few)
+        return {"dial": costs[0] - few * each, "ping": each}
 
 
 class Run:
     """One dial and one transfer between two homes."""
 
-    def __init__(self, mesh, relay, caller, callee, name, programs):
+    def __init__(self, mesh, relay, caller, callee, name):
         self.mesh, self.relay = mesh, relay
         self.caller, self.callee = caller, callee
-        self.name, self.programs = name, programs
+        self.name, self.programs = name, []
 
-    def node(self, home, side):
-        node = self.mesh.start_node(home, self.name + side, self.relay)
+    def node(self, home, side, *more):
+        node = self.mesh.start_node(home, self.name + side, self.relay, more=more)
         self.programs.append(node)
         return node
 
@@ -123,14 +140,15 @@ class Run:
 
     def outcome(self, expectation):
         callee, caller = self.node(self.callee, "b"), self.node(self.caller, "a")
-        result = {"relay_up": [], "nat": []}
+        result = {"relay_up": []}
         until = time.monotonic() + READY_S
         for node in (caller, callee):
             up = node.waits_for("relay_up", max(0.1, until - time.monotonic()))
             result["relay_up"].append(up is not None)
         for node, up in zip((caller, callee), result["relay_up"]):
-            nat = node.waits_for("nat", max(0.1, until - time.monotonic())) if up else None
-            result["nat"].append(f"{nat['mapping']}, {nat['filtering']}, {nat['ports']}" if nat else None)
+            if up:
+                node.waits_for("nat", max(0.1, until - time.monotonic()))
+        result["nat_before"] = [said(node.seen_so_far("nat")) for node in (caller, callee)]
 
         before = self.bytes()
         ping = self.program(self.caller, "ping", callee.node_id, "--data", caller.data, "--until-direct", "--interval",
@@ -139,10 +157,27 @@ class Run:
         summary = (ping.events("summary") or [{}])[-1]
         result.update(connected=summary.get("received", 0) > 0, said=summary.get("path"),
                       first_byte_ms=summary.get("first_byte_ms"), direct_ms=summary.get("direct_ms"),
-                      relay_bytes=self.bytes()["relay"] - before["relay"], ping_error=ping.stderr().strip())
+                      relay_bytes=self.bytes()["relay"] - before["relay"],
+                      relay_pings=len([pong for pong in ping.events("pong") if pong["path"] == "relayed"]),
+                      ping_error=ping.stderr().strip())
         result["outcome"], result["transfer_error"] = self.transfer(caller, callee)
+        # Discovery may have gone on: its last word counts.
+        result["nat"] = [said(node.seen_so_far("nat")) for node in (caller, callee)]
         result.update(self.technique(caller, callee, summary))
         return result
+
+    def relay_only_bytes(self, count):
+        callee, caller = self.node(self.callee, "b", "--relay-only"), self.node(self.caller, "a", "--relay-only")
+        for node in (caller, callee):
+            node.wait_for("relay_up")
+        for node in (caller, callee):
+            node.waits_for("nat", READY_S)
+        before = self.bytes()["relay"]
+        ping = self.program(self.caller, "ping", callee.node_id, "--data", caller.data, "--interval", "0.01", "--count",
+                            count)
+        if ping.end() != 0:
+            raise RuntimeError(f"no ping over the relay: {ping.stderr()}")
+        return self.bytes()["relay"] - before
 
     def bytes(self):
         """IP bytes between the caller and the relay, and between the caller and its peer."""
@@ -184,6 +219,11 @@ class Run:
         return {"technique": (won or punches or [{"technique": "-"}])[-1]["technique"], "punches": punches}
 
 
+def said(nats):
+    """What a node has last found out about its NAT."""
+    return f"{nats[-1]['mapping']}, {nats[-1]['filtering']}, {nats[-1]['ports']}" if nats else None
+
+
 def expectation_of(caller, callee):
     if caller not in TOGETHER:
         return rule.expected(rule.SIDES[caller], rule.SIDES[callee])
@@ -213,7 +253,14 @@ def middle(values):
     return statistics.median(values) if values else None
 
 
-def summed(pair, runs):
+def punch_bytes(run, costs):
+    """What a run that went direct sent over the relay besides the dial and the pings."""
+    if run["direct_ms"] is None:
+        return None
+    return run["relay_bytes"] - costs["dial"] - run["relay_pings"] * costs["ping"]
+
+
+def summed(pair, runs, costs):
     """One line of the table."""
     expectation = expectation_of(*pair)
     outcomes = collections.Counter(run["outcome"] for run in runs)
@@ -225,6 +272,7 @@ def summed(pair, runs):
             "direct_ms": middle([run["direct_ms"] for run in runs]),
             "direct_worst_ms": max((run["direct_ms"] for run in runs if run["direct_ms"]), default=None),
             "relay_bytes": middle([run["relay_bytes"] for run in runs]),
+            "punch_bytes": middle([punch_bytes(run, costs) for run in runs]),
             "worse": sum(rule.is_worse(expectation, run["outcome"]) for run in runs), "details": runs}
 
 
@@ -233,7 +281,7 @@ def number(value):
 
 
 HEADINGS = ("caller", "callee", "rule", "judged", "connected", "technique", "first byte ms", "direct ms", "worst",
-            "relay bytes", "")
+            "relay bytes", "of punch", "")
 
 
 def cells(row):
@@ -242,7 +290,7 @@ def cells(row):
     better = row["expected"] not in (rule.DIRECT, rule.PREDICTED) and "direct" in row["outcomes"]
     return (row["caller"], row["callee"], row["expected"], judged, f"{row['connected']}/{row['runs']}",
             row["technique"], number(row["first_byte_ms"]), number(row["direct_ms"]), number(row["direct_worst_ms"]),
-            number(row["relay_bytes"]), "WORSE" if row["worse"] else "better?" if better else "")
+            number(row["relay_bytes"]), number(row["punch_bytes"]), "WORSE" if row["worse"] else "better?" if better else "")
 
 
 def table(rows):
@@ -251,13 +299,27 @@ def table(rows):
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
-def closing_line(rows):
-    runs = sum(row["runs"] for row in rows)
-    worse = [row for row in rows if row["worse"]]
-    direct = sum(row["outcomes"].get("direct", 0) for row in rows)
-    connected = sum(row["runs"] - row["outcomes"].get("unconnected", 0) for row in rows)
-    return (f"{len(rows)} pairs, {runs} runs: {connected} connected, {direct} direct; "
-            f"{len(worse)} pairs worse than the rule")
+def spread(values):
+    """Median, 95th percentile and worst of what was measured."""
+    values = sorted(value for value in values if value is not None)
+    if not values:
+        return "-"
+    return f"{statistics.median(values):.0f} / {values[int(0.95 * (len(values) - 1))]:.0f} / {values[-1]:.0f}"
+
+
+def closing_lines(rows):
+    """What the table comes to, by what the rule says."""
+    lines = []
+    for expectation in (rule.DIRECT, rule.PREDICTED, rule.RELAYED, rule.RELAYED_BY_TCP):
+        runs = [run for row in rows if row["expected"] == expectation for run in row["details"]]
+        if runs:
+            connected = sum(run["outcome"] != "unconnected" for run in runs)
+            direct = sum(run["outcome"] == "direct" for run in runs)
+            lines.append(f"{expectation}: {connected}/{len(runs)} connected, {direct} direct; first byte ms, p50 / p95 / worst: "
+                         f"{spread([run['first_byte_ms'] for run in runs])}; direct: "
+                         f"{spread([run['direct_ms'] for run in runs])}")
+    worse = sum(bool(row["worse"]) for row in rows)
+    return "\n".join([*lines, f"{len(rows)} pairs, {worse} worse than the rule"])
 
 
 def main():
@@ -276,24 +338,25 @@ def main():
     matrix = Matrix({"delay_ms": options.delay})
     began = time.monotonic()
     try:
-        rows = run_all(matrix, pairs, options)
+        costs = matrix.relay_costs()
+        rows = run_all(matrix, pairs, options, costs)
     finally:
         matrix.close()
     result = {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "seconds": round(time.monotonic() - began), "repeats": options.repeats, "line_delay_ms": options.delay,
-              "rows": rows}
+              "relay_costs": costs, "rows": rows}
     RESULTS.mkdir(exist_ok=True)
-    text = table(rows) + "\n\n" + closing_line(rows)
+    text = table(rows) + "\n\n" + closing_lines(rows)
     (RESULTS / "matrix.txt").write_text(text + "\n")
     (RESULTS / "matrix.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result) if options.json else "\n" + text, flush=True)
     return 1 if any(row["worse"] for row in rows) else 0
 
 
-def run_all(matrix, pairs, options):
+def run_all(matrix, pairs, options, costs):
     def repeat(pair):
         runs = [matrix.run(*pair) for _ in range(options.repeats)]
-        row = summed(pair, runs)
+        row = summed(pair, runs, costs)
         print("  ".join(filter(None, cells(row))), file=sys.stderr, flush=True)
         return row
 
