@@ -11,6 +11,9 @@ namespace quicmesh {
 inline constexpr SocketId first_tunnel_socket{0x8000};
 inline constexpr SocketId last_tunnel_socket{0xfffd};
 
+/// No socket: for drivers, all tunnels of a node.
+inline constexpr SocketId all_tunnels{0xfffe};
+
 constexpr bool is_tunnel(SocketId socket) {
   return socket >= first_tunnel_socket && socket <= last_tunnel_socket;
 }

@@ -49,6 +49,7 @@ void NodeCore::handle_timeout(Instant now) {
   now_ = now;
   connectivity_->handle_timeout(now);
   relay_user_.client().handle_timeout(now);
+  relay_user_.tunnels().handle_timeout(now);
   nat_watch_.handle_timeout(now);
   punching_.handle_timeout(now, *connectivity_);
   if (relay_host_) relay_host_->handle_timeout(now);
@@ -85,7 +86,8 @@ std::optional<NodeEvent> NodeCore::poll_event() {
 
 Instant NodeCore::poll_timeout() const {
   Instant next = std::min(connectivity_->poll_timeout(), relay_user_.client().poll_timeout());
-  next = std::min({next, nat_watch_.poll_timeout(), punching_.poll_timeout()});
+  next = std::min({next, relay_user_.tunnels().poll_timeout(), nat_watch_.poll_timeout(),
+                   punching_.poll_timeout()});
   if (relay_host_) next = std::min(next, relay_host_->poll_timeout());
   return closing_ ? std::min(next, closing_->next) : next;
 }
@@ -142,6 +144,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
   const bool leaving = closing_ && closing_->said_goodbye;
   if (const auto* gone = std::get_if<PeerDisconnected>(&event)) {
     if (leaving) return false;
+    relay_user_.on_disconnected(gone->peer);
     // Its sessions stay: the goodbye leaves over them, and the peer may use them for its next dial.
     // The relay ends them when they are idle.
     give_up_seeking(gone->peer);
@@ -149,7 +152,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     return false;
   }
   if (auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
-    relay_user_.on_unreachable(now, unreachable->peer);
+    relay_user_.on_unreachable(now, *unreachable);
     const auto dial = relay_dials_.find(unreachable->peer);
     if (dial == relay_dials_.end()) {
       give_up_seeking(unreachable->peer);
@@ -163,7 +166,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     return false;
   }
   if (auto* changed = std::get_if<PeerPathChanged>(&event)) {
-    relay_user_.on_path_changed(changed->peer, changed->to);
+    relay_user_.on_path_changed(now, changed->peer, changed->to);
     punching_.on_path_changed(now, changed->peer, changed->to);
     changed->from_relay = resolve_relay(changed->from);
     changed->to_relay = resolve_relay(changed->to);

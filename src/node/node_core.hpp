@@ -87,6 +87,13 @@ class NodeCore {
                             const SocketAddress& local);
   void handle_socket_failed(Instant now, SocketRequestId id);
 
+  /// Tunnels to relays that the node wants, or gives back.
+  std::optional<TunnelRequest> poll_tunnel_request();
+  /// Datagrams go and come on `path`, whose socket is one of the tunnels' (base/tunnel_path.hpp).
+  void handle_tunnel_opened(Instant now, TunnelRequestId id, const NetworkPath& path);
+  void handle_tunnel_failed(Instant now, TunnelRequestId id, std::error_code error);
+  void handle_tunnel_closed(Instant now, const NetworkPath& path, std::error_code error);
+
   /// From now on streams of `protocol` are accepted. Fails with PathErrc::bad_protocol_name.
   Result<void> add_protocol(std::string protocol);
   void remove_protocol(const std::string& protocol);

@@ -92,6 +92,7 @@ void NodeCore::take_nat_events(Instant now) {
     } else if (auto* found = std::get_if<NatDiscovered>(&*event)) {
       using std::chrono::seconds;
       const auto elapsed = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
+      relay_user_.tunnels().set_udp_blocked(found->profile.udp_blocked == Finding::yes);
       nat_record_ = sign_nat_profile(identity_, found->profile, WallTime{wall_offset_s_ + elapsed});
       tell_candidates();
       note_own_reach();

@@ -120,7 +120,8 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
       events_.push_back(PeerUnreachable{unreachable->peer, unreachable->reason, ""});
     }
   } else if (auto* up = std::get_if<RelayUp>(&event)) {
-    observed_[up->relay] = up->observed;
+    // A TCP connection's address is nothing that a peer could use.
+    if (!up->tunnelled) observed_[up->relay] = up->observed;
     tell_candidates();
     choose_stun_servers(now);
     events_.push_back(std::move(*up));
@@ -134,6 +135,25 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
   } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
     connectivity_->remove_path(over->peer, relayed_path(over->session));
   }
+}
+
+std::optional<TunnelRequest> NodeCore::poll_tunnel_request() {
+  return relay_user_.tunnels().poll_request();
+}
+
+void NodeCore::handle_tunnel_opened(Instant now, TunnelRequestId id, const NetworkPath& path) {
+  now_ = now;
+  relay_user_.on_tunnel_opened(now, *connectivity_, id, path);
+}
+
+void NodeCore::handle_tunnel_failed(Instant now, TunnelRequestId id, std::error_code error) {
+  now_ = now;
+  relay_user_.tunnels().handle_failed(now, id, error);
+}
+
+void NodeCore::handle_tunnel_closed(Instant now, const NetworkPath& path, std::error_code error) {
+  now_ = now;
+  relay_user_.on_tunnel_closed(now, *connectivity_, path, error);
 }
 
 void NodeCore::tell_candidates() {

@@ -16,6 +16,7 @@ std::optional<StreamKey> RelayUser::control_of(const NodeId& relay) const {
 
 void RelayUser::open(Instant now, Connectivity& connectivity, const RelayHint& relay,
                      std::span<const LocalEndpoint> endpoints) {
+  tunnels_.seek(now, relay);
   if (connectivity.connected(relay.id)) return start_control(now, connectivity, relay.id);
   std::vector<NetworkPath> candidates;
   for (const SocketAddress& address : relay.addresses) {
@@ -48,6 +49,7 @@ void RelayUser::start_control(Instant now, Connectivity& connectivity, const Nod
 
 void RelayUser::shut(Connectivity& connectivity, const NodeId& relay) {
   opening_.erase(relay);
+  tunnels_.stop(relay);
   paths_.erase(relay);
   const auto stream = control_of(relay);
   if (!stream) return;
@@ -60,14 +62,20 @@ void RelayUser::on_connected(Instant now, Connectivity& connectivity, const Node
   if (opening_.contains(peer)) start_control(now, connectivity, peer);
 }
 
-void RelayUser::on_unreachable(Instant now, const NodeId& peer) {
-  if (opening_.erase(peer) > 0) client_.control_down(now, peer);
+void RelayUser::on_unreachable(Instant now, const PeerUnreachable& unreachable) {
+  const NodeId& peer = unreachable.peer;
+  tunnels_.disconnected(peer);
+  if (opening_.erase(peer) == 0) return;
+  if (dial_errors_.size() >= RelayClient::relays_max) dial_errors_.clear();
+  dial_errors_[peer] = unreachable.error;
+  client_.control_down(now, peer);
 }
 
-void RelayUser::on_path_changed(const NodeId& peer, const NetworkPath& path) {
+void RelayUser::on_path_changed(Instant now, const NodeId& peer, const NetworkPath& path) {
   const auto found = paths_.find(peer);
   if (found == paths_.end() || is_relayed(path)) return;
   found->second = path;
+  tunnels_.moved(now, peer, path);
   client_.control_path_changed(peer, path);
 }
 
@@ -95,6 +103,32 @@ bool RelayUser::on_ended(Instant now, const StreamKey& stream) {
   paths_.erase(relay);
   client_.control_down(now, relay);
   return true;
+}
+
+void RelayUser::on_tunnel_opened(Instant now, Connectivity& connectivity, TunnelRequestId id,
+                                 const NetworkPath& path) {
+  const auto relay = tunnels_.handle_opened(now, id, path);
+  if (!relay) return;
+  // One more path of the dial, or of the connection that has lost its others.
+  (void)connectivity.connect(now, *relay, std::span(&path, 1), PathPolicy::direct_only);
+  client_.check(now, *relay);  // so that something is in flight if the path in use is dead
+}
+
+void RelayUser::on_tunnel_closed(Instant now, Connectivity& connectivity, const NetworkPath& path,
+                                 std::error_code error) {
+  const auto relay = tunnels_.handle_closed(now, path, error);
+  if (relay) connectivity.remove_path(*relay, path);
+}
+
+void RelayUser::explain(RelayDown& down) const {
+  const auto dial = dial_errors_.find(down.relay);
+  const auto tunnel = tunnels_.last_attempt(down.relay);
+  if (dial == dial_errors_.end() || !tunnel) return;
+  down.reason = RelayErrc::not_reached;
+  const std::error_code error =
+      tunnel->error ? tunnel->error : std::make_error_code(std::errc::timed_out);
+  down.tried = "UDP: " + dial->second.message() + "; TLS over TCP to " +
+               tunnel->remote.to_string() + ": " + error.message();
 }
 
 std::optional<RelayUser::Arrival> RelayUser::handle_frame(Instant now, const NetworkPath& path,
@@ -154,6 +188,14 @@ void RelayUser::pump(Instant now, Connectivity& connectivity,
     } else if (const auto* down = std::get_if<RelaySessionDown>(&*event)) {
       const auto found = sessions_.find(down->session);
       if (found != sessions_.end()) found->second.over = true;
+    } else if (const auto* served = std::get_if<RelayUp>(&*event)) {
+      dial_errors_.erase(served->relay);
+      if (const auto path = paths_.find(served->relay); path != paths_.end()) {
+        tunnels_.serves(now, served->relay, path->second);
+      }
+    } else if (auto* lost = std::get_if<RelayDown>(&*event)) {
+      explain(*lost);
+      tunnels_.lost(lost->relay);
     }
     events_.push_back(std::move(*event));
   }

@@ -13,6 +13,7 @@
 
 #include "node/local_endpoint.hpp"
 #include "node/relay_inbox.hpp"
+#include "node/relay_tunnels.hpp"
 #include "path/connectivity.hpp"
 #include "relay/relay_client.hpp"
 
@@ -27,8 +28,9 @@ class RelayUser {
 
   // Events of the connection manager. Those of streams return true if the stream is one to a relay.
   void on_connected(Instant now, Connectivity& connectivity, const NodeId& peer);
-  void on_unreachable(Instant now, const NodeId& peer);
-  void on_path_changed(const NodeId& peer, const NetworkPath& path);
+  void on_unreachable(Instant now, const PeerUnreachable& unreachable);
+  void on_disconnected(const NodeId& peer) { tunnels_.disconnected(peer); }
+  void on_path_changed(Instant now, const NodeId& peer, const NetworkPath& path);
   bool on_data(Instant now, Connectivity& connectivity, const PeerStreamData& data);
   bool on_ended(Instant now, const StreamKey& stream);
   [[nodiscard]] bool owns(const StreamKey& stream) const { return controls_.contains(stream); }
@@ -52,6 +54,14 @@ class RelayUser {
   };
   [[nodiscard]] std::optional<Leg> leg_of(const NetworkPath& path) const;
 
+  /// Tunnels for relays that are not reached by UDP: what to ask the driver for, and when.
+  [[nodiscard]] RelayTunnels& tunnels() { return tunnels_; }
+  [[nodiscard]] const RelayTunnels& tunnels() const { return tunnels_; }
+  void on_tunnel_opened(Instant now, Connectivity& connectivity, TunnelRequestId id,
+                        const NetworkPath& path);
+  void on_tunnel_closed(Instant now, Connectivity& connectivity, const NetworkPath& path,
+                        std::error_code error);
+
   /// Does what the client asks for; fills `poll_event`.
   void pump(Instant now, Connectivity& connectivity, std::span<const LocalEndpoint> endpoints);
   std::optional<RelayEvent> poll_event();
@@ -74,8 +84,12 @@ class RelayUser {
   void shut(Connectivity& connectivity, const NodeId& relay);
   [[nodiscard]] std::optional<StreamKey> control_of(const NodeId& relay) const;
 
+  void explain(RelayDown& down) const;
+
   RelayClient client_;
-  std::set<NodeId> opening_;  // relays being dialled
+  RelayTunnels tunnels_;
+  std::map<NodeId, std::error_code> dial_errors_;  // of relays that were not reached
+  std::set<NodeId> opening_;                       // relays being dialled
   std::map<StreamKey, Control> controls_;
   std::map<NodeId, NetworkPath> paths_;  // of relays with a control stream
   std::map<RelaySessionId, Session> sessions_;

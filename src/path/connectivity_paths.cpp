@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/tunnel_path.hpp"
 #include "path/connectivity.hpp"
 #include "path/path_errc.hpp"
 
@@ -201,7 +202,8 @@ void Connectivity::choose_path(Instant now, Link& link) {
   std::vector<PathCandidate> paths;
   for (const PathProber::Target& target : targets) {
     const bool answers = target.rtt && target.unanswered <= 1;
-    paths.push_back({is_relayed(target.path), target.rtt, answers && now >= target.held_until});
+    paths.push_back({is_relayed(target.path), target.rtt, answers && now >= target.held_until,
+                     is_tunnelled(target.path)});
     if (&target == in_use && !target.rtt && info.least_rtt > Duration::zero()) {
       paths.back().rtt = info.least_rtt;
     }

@@ -4,7 +4,8 @@ namespace quicmesh {
 
 Duration path_cost(const PathCandidate& path) {
   if (!path.rtt) return std::chrono::hours(1);
-  return path.relayed ? 2 * *path.rtt + relayed_path_penalty : *path.rtt;
+  const bool dear = path.relayed || path.tunnelled;
+  return dear ? 2 * *path.rtt + relayed_path_penalty : *path.rtt;
 }
 
 bool path_allowed(const PathCandidate& path, PathPolicy policy) {

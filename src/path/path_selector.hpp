@@ -1,7 +1,8 @@
 // Which of its paths a connection should use: a pure function of what is known of each.
 //
 // The cost of a path is its round trip; of a relayed one twice that and 20 ms more, because a relay
-// serves others too and a direct path that is somewhat longer burdens nobody. A change costs a
+// serves others too and a direct path that is somewhat longer burdens nobody. A tunnel to a relay
+// costs as much more, since one loss in it holds up everything behind. A change costs a
 // validation and a new congestion window, so another path is taken only for a clear gain: 5 ms and
 // a fifth of the present cost. Leaving a dead path is not decided here (path_watch.hpp): there any
 // path that answers is better.
@@ -19,6 +20,7 @@ struct PathCandidate {
   bool relayed = false;
   std::optional<Duration> rtt;  // the least seen; nothing if it never answered
   bool usable = false;          // it answers, and is not held down after it failed
+  bool tunnelled = false;       // TLS over TCP, to a relay
 };
 
 enum class PathPolicy : unsigned char { any, direct_only, relay_only };

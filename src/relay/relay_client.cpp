@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/tunnel_path.hpp"
+
 namespace quicmesh {
 
 RelayClient::Relay* RelayClient::find(const NodeId& id) {
@@ -95,6 +97,12 @@ void RelayClient::network_changed(Instant now) {
   surveying_ = true;
   survey_at_ = now + survey_patience;
   plan(now);
+}
+
+void RelayClient::check(Instant now, const NodeId& id) {
+  Relay* relay = find(id);
+  if (relay == nullptr || relay->state != State::up || relay->query) return;
+  ask_load(now, *relay, query_patience, unanswered_max);
 }
 
 void RelayClient::suspect(Instant now, const NodeId& id) {
@@ -228,7 +236,7 @@ void RelayClient::on(Instant now, Relay& relay, const RelayRegistered& message) 
   relay.up_since = now;
   relay.unanswered = 0;
   relay.load_percent = message.load_percent;
-  events_.emplace_back(RelayUp{relay.hint.id, message.observed});
+  events_.emplace_back(RelayUp{relay.hint.id, message.observed, is_tunnelled(relay.path)});
   ask_load(now, relay, query_patience, unanswered_max);
   forget_asks(relay.hint.id);  // those that waited for it to be up
 }
@@ -268,6 +276,8 @@ void RelayClient::learn_hints(const Relay& from, const std::vector<RelayHint>& h
     if (hint.id == self_ || find(hint.id) != nullptr || relays_.size() >= relays_max) continue;
     Relay learnt;
     learnt.hint.id = hint.id;
+    // TCP to what a relay names is for those alone who have no other way.
+    if (!is_tunnelled(from.path)) learnt.hint.tls_port = 0;
     for (const SocketAddress& address : hint.addresses) {
       const AddressScope scope = address.ip.scope();
       if (address.port == 0 || scope == AddressScope::unusable) continue;

@@ -66,11 +66,13 @@ using RelayClientOutput = std::variant<RelayOpen, RelayShut, RelaySendTo>;
 struct RelayUp {
   NodeId relay;
   SocketAddress observed;  // this node, as the relay sees it
+  bool tunnelled = false;  // over TLS and TCP
 };
 /// Also for a relay that never was up, the first time in a row that it fails.
 struct RelayDown {
   NodeId relay;
   std::error_code reason;
+  std::string tried;  // how it was sought in vain, and what came of that; empty if it was not
 };
 struct RelaysChosen {
   RelayChoice choice;
@@ -186,6 +188,8 @@ class RelayClient {
   void handle_message(Instant now, const NodeId& relay, const RelayMessage& message);
   /// Back-off begins anew: what did not answer before may do so now.
   void network_changed(Instant now);
+  /// There is a new way to the relay, or the old one may be over: whether it still answers.
+  void check(Instant now, const NodeId& relay);
   /// Nothing comes over the relay although it should: it has 3 round trips to answer.
   void suspect(Instant now, const NodeId& relay);
 

@@ -39,6 +39,8 @@ constexpr ErrorText texts[] = {
      "connect again if it is needed"},
     {int(RelayErrc::out_of_place), "a message came that this side never gets",
      "update the older of the two nodes"},
+    {int(RelayErrc::not_reached), "the relay was reached neither by UDP nor by TLS over TCP",
+     "see that it runs, and which ports the firewalls let pass; --relay-tls gives it TCP"},
 };
 
 constinit const HintedCategory category("quicmesh.relay", texts);

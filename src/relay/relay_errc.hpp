@@ -28,6 +28,7 @@ enum class RelayErrc {
   bad_signal,
   closed_here,
   out_of_place,
+  not_reached,
 };
 
 std::error_code make_error_code(RelayErrc code);

@@ -44,10 +44,15 @@ enum class RelayRequest : std::uint8_t { reservation = 1, session = 2, signal = 
 
 enum class RelayCloseReason : std::uint8_t { by_peer = 1, peer_gone = 2, idle = 3, evicted = 4 };
 
+/// Where a relay takes tunnels, unless something else is known: what is open where the web is.
+inline constexpr std::uint16_t relay_tls_port = 443;
+
 /// A relay and where it may be reached.
 struct RelayHint {
   NodeId id;
   std::vector<SocketAddress> addresses;  // at most relay_hint_addresses_max
+  /// TCP, for clients whose network lets no UDP out; 0: not to be tried. Not told to others.
+  std::uint16_t tls_port = relay_tls_port;
 
   auto operator<=>(const RelayHint&) const = default;
 };
