@@ -162,13 +162,15 @@ constexpr std::array forms{
          }},
     Form{"relay_up",
          [](const Object& event) {
-           return fmt::format("relay {}  up, sees this node at {}", short_id(event, "relay"),
+           return fmt::format("relay {}  up{}, sees this node at {}", short_id(event, "relay"),
+                              member(event, "leg") == "tls" ? " over TLS" : "",
                               member(event, "observed"));
          }},
     Form{"relay_down",
          [](const Object& event) {
-           return fmt::format("relay {}  down: {}", short_id(event, "relay"),
-                              member(event, "reason"));
+           const std::string tried = member(event, "tried");
+           return fmt::format("relay {}  down: {}{}", short_id(event, "relay"),
+                              member(event, "reason"), tried.empty() ? "" : " (" + tried + ")");
          }},
     Form{"path_refused",
          [](const Object& event) {

@@ -22,6 +22,8 @@ void add_node_settings(CLI::App& command, Invocation& invocation) {
   add_setting(command, invocation, "--handshake-timeout", "handshake_timeout");
   add_setting(command, invocation, "--max-connections", "max_connections");
   add_setting(command, invocation, "--relay-via", "relay_via");
+  add_setting(command, invocation, "--relay-tls", "relay_tls");
+  add_setting(command, invocation, "--relay-tls-port", "relay_tls_port");
   command.add_flag_callback(
       "--relay", [&invocation] { invocation.flags["relay"] = {"true"}; }, "forward for others");
   command.add_flag_callback(

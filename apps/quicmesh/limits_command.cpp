@@ -6,6 +6,7 @@
 #include "control_protocol.hpp"
 #include "file_inbox.hpp"
 #include "invocation.hpp"
+#include "io/tunnel_set.hpp"
 #include "ping_quota.hpp"
 #include "quicmesh/node.hpp"
 
@@ -18,6 +19,12 @@ struct Limit {
   std::string_view policy;
   std::string_view counter = {};  // the member of `status` that counts what was dropped
 };
+
+constexpr std::uint64_t seconds_of(Duration time) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(time).count());
+}
+
+constexpr io::TunnelLimits tunnel_limits;
 
 constexpr std::array limits{
     Limit{"connection.datagrams", Connection::datagrams_max, "the oldest datagram goes",
@@ -33,6 +40,27 @@ constexpr std::array limits{
     Limit{"node.streams_waiting", Node::streams_waiting_max, "the newest stream is refused",
           "streams_refused"},
     Limit{"node.events", Node::events_max, "the oldest event goes", "events_dropped"},
+    Limit{"tunnel.queue_bytes", io::TunnelBudget::queue_max, "the newest datagram goes",
+          "tunnel_datagrams_dropped"},
+    Limit{"tunnel.queue_bytes_of_all", io::TunnelBudget::total_max,
+          "each tunnel's queue gets a 16th of what is free"},
+    Limit{"tunnel.datagram_bytes", tunnel_datagram_max, "a longer one ends the tunnel",
+          "tunnels_closed_bad_frame"},
+    Limit{"tunnel.idle_seconds", seconds_of(io::TunnelSocket::idle_patience),
+          "without a complete datagram it is closed", "tunnels_closed_idle"},
+    Limit{"tunnel.stall_seconds", seconds_of(io::TunnelSocket::stall_patience),
+          "without room in TCP for what waits it is closed", "tunnels_closed_stalled"},
+    Limit{"tunnel.handshake_seconds", seconds_of(io::TunnelSocket::handshake_patience),
+          "until then it must be open", "tunnel_handshakes_failed"},
+    Limit{"relay_tls.half_open", tunnel_limits.half_open, "the oldest goes", "tunnels_evicted"},
+    Limit{"relay_tls.half_open_of_a_source", tunnel_limits.half_open_of_a_source,
+          "the newest is closed", "tunnels_refused_source"},
+    Limit{"relay_tls.tunnels_of_a_source", tunnel_limits.tunnels_of_a_source,
+          "the newest is closed", "tunnels_refused_source"},
+    Limit{"relay_tls.tunnels", tunnel_limits.tunnels, "the newest is closed",
+          "tunnels_refused_total"},
+    Limit{"relay_tls.handshakes_per_second", tunnel_limits.handshakes.total_per_second,
+          "the newest is closed", "tunnels_refused_rate"},
     Limit{"node_address.addresses", NodeAddress::addresses_max, "a longer list is refused"},
     Limit{"control.clients", control_clients_max, "one more is refused"},
     Limit{"control.request_bytes", control_request_max, "a longer request is refused"},

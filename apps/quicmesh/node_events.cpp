@@ -75,13 +75,15 @@ struct ToJson {
   Objects operator()(const event::RelayUp& up) const {
     return {object{{"event", "relay_up"},
                    {"relay", up.relay.to_hex()},
-                   {"observed", up.observed.to_string()}}};
+                   {"observed", up.observed.to_string()},
+                   {"leg", leg_name(up.over_tls)}}};
   }
 
   Objects operator()(const event::RelayDown& down) const {
     return {object{{"event", "relay_down"},
                    {"relay", down.relay.to_hex()},
                    {"reason", down.error.message()},
+                   {"tried", down.tried},
                    {"code", code_name(down.error)}}};
   }
 
@@ -119,6 +121,10 @@ struct ToJson {
 
 const char* path_name(const std::optional<NodeId>& relay) {
   return relay ? "relayed" : "direct";
+}
+
+const char* leg_name(bool over_tls) {
+  return over_tls ? "tls" : "udp";
 }
 
 boost::json::value relay_value(const std::optional<NodeId>& relay) {

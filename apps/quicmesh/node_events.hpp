@@ -15,6 +15,8 @@ namespace quicmesh::cli {
 
 /// `direct` or `relayed`, for a path over `relay` or over none.
 [[nodiscard]] const char* path_name(const std::optional<NodeId>& relay);
+/// How the relay is reached: `udp`, or `tls` for TLS over TCP.
+[[nodiscard]] const char* leg_name(bool over_tls);
 /// The relay's NodeId in hex, or null.
 [[nodiscard]] boost::json::value relay_value(const std::optional<NodeId>& relay);
 

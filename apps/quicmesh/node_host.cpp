@@ -72,9 +72,13 @@ boost::json::object NodeHost::ready() const {
   boost::json::array listen;
   for (const SocketAddress& address : node_->listen_addresses())
     listen.emplace_back(address.to_string());
+  boost::json::array relay_tls;
+  for (const SocketAddress& address : node_->relay_tls_addresses())
+    relay_tls.emplace_back(address.to_string());
   return {{"event", "ready"},
           {"node_id", node_->id().to_hex()},
           {"listen", std::move(listen)},
+          {"relay_tls", std::move(relay_tls)},
           {"api", nullptr},
           {"address", node_->node_address()}};
 }

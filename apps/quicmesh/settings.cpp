@@ -29,6 +29,9 @@ constexpr std::array specs{
     SettingSpec{"path", Kind::choice, "any", "which paths to use", "any direct relay"},
     SettingSpec{"relay", Kind::flag, "false", "forward for others"},
     SettingSpec{"relay_via", Kind::nodes, "", "relays to be reached over"},
+    SettingSpec{"relay_tls", Kind::addresses, "",
+                "TCP addresses for relay clients without UDP; usually port 443"},
+    SettingSpec{"relay_tls_port", Kind::port, "443", "TCP port of relays without UDP; 0: never"},
     SettingSpec{"stun", Kind::addresses, "", "STUN servers to ask about the NAT, besides relays"},
     SettingSpec{"allow_bogon", Kind::flag, "false",
                 "documentation and CGN addresses count as public; for laboratories"},
@@ -100,6 +103,8 @@ std::string complaint(const SettingSpec& spec, const std::string& text) {
       return std::isnan(value) || value != std::floor(value) ? "must be a number from 1 to 1000000"
                                                              : "";
     }
+    case Kind::port:
+      return std::isnan(parse_number(text, 0, 65'535)) ? "must be a number from 0 to 65535" : "";
     case Kind::choice: {
       for (const std::string& choice : words(spec.choices)) {
         if (choice == text) return "";
@@ -259,6 +264,9 @@ Config Settings::node_config() const {
   config.relays = nodes("relay_via");
   config.stun_servers = addresses("stun");
   config.serve_as_relay = flag("relay");
+  config.relay_tls_listen = addresses("relay_tls");
+  config.relay_tls_port =
+      static_cast<std::uint16_t>(parse_number(text("relay_tls_port"), 0, 65'535));
   config.laboratory_addresses = flag("allow_bogon");
   if (text("path") == "direct") config.reach = Reach::direct_only;
   if (text("path") == "relay") config.reach = Reach::relay_only;

@@ -27,6 +27,7 @@ enum class SettingKind : std::uint8_t {
   flag,     // true or false
   seconds,  // above 0, at most a day
   count,    // 1 to 1,000,000
+  port,     // 0 to 65535
   choice,   // one of SettingSpec::choices
   addresses,
   nodes,

@@ -29,7 +29,17 @@ boost::json::object counters_of(const NodeStatus& status) {
           {"events_dropped", status.events_dropped},
           {"streams_refused", status.streams_refused},
           {"flow_datagrams_dropped", status.flow_datagrams_dropped},
-          {"handshakes_refused", status.handshakes_refused}};
+          {"handshakes_refused", status.handshakes_refused},
+          {"tunnels", status.tunnels},
+          {"tunnel_datagrams_dropped", status.tunnel_datagrams_dropped},
+          {"tunnels_refused_source", status.tunnels_refused_source},
+          {"tunnels_refused_total", status.tunnels_refused_total},
+          {"tunnels_refused_rate", status.tunnels_refused_rate},
+          {"tunnels_evicted", status.tunnels_evicted},
+          {"tunnel_handshakes_failed", status.tunnel_handshakes_failed},
+          {"tunnels_closed_bad_frame", status.tunnels_closed_bad_frame},
+          {"tunnels_closed_idle", status.tunnels_closed_idle},
+          {"tunnels_closed_stalled", status.tunnels_closed_stalled}};
 }
 
 boost::json::object path_of(const PathStatus& path) {
@@ -37,6 +47,7 @@ boost::json::object path_of(const PathStatus& path) {
           {"path", path_name(path.relay)},
           {"remote", path.remote.to_string()},
           {"relay", relay_value(path.relay)},
+          {"leg", leg_name(path.over_tls)},
           {"local", path.local.to_string()},
           {"current", path.current},
           {"rtt_us", rtt_value(path.rtt)},
@@ -73,6 +84,7 @@ asio::awaitable<int> peers_operation(Operation operation) {
                       {"path", path_name(path.relay)},
                       {"relay", relay_value(path.relay)},
                       {"remote", path.remote.to_string()},
+                      {"leg", leg_name(path.over_tls)},
                       {"rtt_us", rtt_value(path.rtt)},
                       {"paths", paths->size()}});
     }

@@ -59,6 +59,11 @@ struct Config {
   /// Forwards for anybody, within the limits of docs/protocols/relay.md. For nodes with a public
   /// address.
   bool serve_as_relay = false;
+  /// TCP addresses where clients whose network lets no UDP out reach this relay (TLS); usually port
+  /// 443. They make the node a relay.
+  std::vector<SocketAddress> relay_tls_listen;
+  /// The TCP port of `relays`, for when they do not answer over UDP; 0: never.
+  std::uint16_t relay_tls_port = 443;
   /// Servers that are asked what the NAT here does, besides the relays: any that speak STUN
   /// (RFC 8489), better those that speak RFC 5780 too.
   std::vector<SocketAddress> stun_servers;

@@ -62,12 +62,14 @@ struct PathChanged {
 struct RelayUp {
   NodeId relay;
   SocketAddress observed;
+  bool over_tls = false;  // TLS over TCP, since UDP did not answer
 };
 
 /// The relay is lost, or was never reached; it is tried again.
 struct RelayDown {
   NodeId relay;
   std::error_code error;
+  std::string tried;  // each way that was tried in vain, and why; may be empty
 };
 
 /// What the NAT in front of this node does was found out, for the first time or again.

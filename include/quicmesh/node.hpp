@@ -33,7 +33,8 @@ class NodeHub;
 struct PathStatus {
   SocketAddress remote;  // the relay's if there is one
   std::optional<NodeId> relay;
-  IpAddress local;  // unspecified where the kernel chooses
+  IpAddress local;        // unspecified where the kernel chooses
+  bool over_tls = false;  // to the relay, since UDP did not answer; `remote` is its TCP address
   bool current = false;
   std::optional<Duration> rtt;
   std::size_t mtu_bytes = 0;  // UDP payload; of the current path only
@@ -63,6 +64,16 @@ struct NodeStatus {
   std::uint64_t streams_refused = 0;         // more waiting than the bounds allow
   std::uint64_t flow_datagrams_dropped = 0;  // nobody read receive_datagram
   std::uint64_t handshakes_refused = 0;
+  std::size_t tunnels = 0;                     // TLS over TCP, to relays and from clients
+  std::uint64_t tunnel_datagrams_dropped = 0;  // no room in a tunnel's queue
+  std::uint64_t tunnels_refused_source = 0;    // too many from one address
+  std::uint64_t tunnels_refused_total = 0;
+  std::uint64_t tunnels_refused_rate = 0;
+  std::uint64_t tunnels_evicted = 0;  // half-open ones that gave way to newer ones
+  std::uint64_t tunnel_handshakes_failed = 0;
+  std::uint64_t tunnels_closed_bad_frame = 0;
+  std::uint64_t tunnels_closed_idle = 0;
+  std::uint64_t tunnels_closed_stalled = 0;
 };
 
 class Node : public std::enable_shared_from_this<Node> {
@@ -92,6 +103,8 @@ class Node : public std::enable_shared_from_this<Node> {
   /// `NODEID@host:port,...`, for others to connect to: unspecified addresses are replaced by those
   /// of the machine's interfaces.
   [[nodiscard]] std::string node_address() const;
+  /// Where tunnels of relay clients are taken (Config::relay_tls_listen).
+  [[nodiscard]] std::vector<SocketAddress> relay_tls_addresses() const;
 
   /// A proved connection to `peer`, dialled if there is none yet. All its addresses are tried, one
   /// after another 250 ms apart; names are resolved first. Addresses of a connected peer become

@@ -31,13 +31,16 @@ void HostedNode::receive(SocketId id, MutableByteView buffer) {
   for (std::size_t i = 0; socket != nullptr && i < receives_per_turn; ++i) {
     const auto train = socket->receive(buffer);
     if (!train) return;
-    const Instant now = EventLoop::now();
-    const NetworkPath path{id, train->local, train->remote};
-    if (forward(now, path, buffer.first(train->size), train->segment_size)) continue;
-    for (std::size_t offset = 0; offset < train->size; offset += train->segment_size) {
-      const std::size_t size = std::min(train->segment_size, train->size - offset);
-      core_->handle_datagram(now, path, train->ecn, buffer.subspan(offset, size));
-    }
+    take_in(EventLoop::now(), {id, train->local, train->remote}, *train, buffer);
+  }
+}
+
+void HostedNode::take_in(Instant now, const NetworkPath& path, const ReceivedTrain& train,
+                         MutableByteView data) {
+  if (forward(now, path, data.first(train.size), train.segment_size)) return;
+  for (std::size_t offset = 0; offset < train.size; offset += train.segment_size) {
+    const std::size_t size = std::min(train.segment_size, train.size - offset);
+    core_->handle_datagram(now, path, train.ecn, data.subspan(offset, size));
   }
 }
 
@@ -55,11 +58,15 @@ bool HostedNode::forward(Instant now, const NetworkPath& source, ByteView train,
     if (!plan) return false;
     for (std::size_t i = 0; i < plan->runs; ++i) {
       const RelayRun& run = runs[i];
-      UdpSocket* socket = sockets_.find(run.destination.socket);
-      if (socket == nullptr) continue;
       const Transmit transmit{run.destination, run.size, std::min(segment_size, run.size)};
+      const ByteView part = train.subspan(run.offset, run.size);
+      if (is_tunnelled(run.destination)) {
+        if (tunnels_) tunnels_->send(now, transmit, part);
+        continue;
+      }
+      UdpSocket* socket = sockets_.find(run.destination.socket);
       std::size_t offset = 0;
-      (void)socket->send(transmit, train.subspan(run.offset, run.size), offset);
+      if (socket != nullptr) (void)socket->send(transmit, part, offset);
     }
     train = train.subspan(plan->consumed);
   }
@@ -71,13 +78,19 @@ void HostedNode::settle(MutableByteView buffer) {
   client_->apply(now, *this);
   // Not only when due: it also brings the events of received packets to light, so that the user's
   // thread wakes while this one still writes acknowledgements.
+  if (tunnels_) {
+    tunnels_->handle_timeout(now);
+    (void)deliver_tunnel_events(now);
+  }
   core_->handle_timeout(now);
   (void)client_->deliver(now, *this);
   // A quick answer shares a packet with the acknowledgement of what it answers.
   client_->apply(EventLoop::now(), *this);
   bool rested = transmit(buffer);
   // Writing packets makes events, and some events make more to send.
-  while ((client_->deliver(EventLoop::now(), *this) || serve_socket_requests()) && rested)
+  while ((client_->deliver(EventLoop::now(), *this) || serve_socket_requests() ||
+          serve_tunnel_requests()) &&
+         rested)
     rested = transmit(buffer);
 
   if (!rested) {
@@ -87,6 +100,7 @@ void HostedNode::settle(MutableByteView buffer) {
   } else {
     deadline_ = core_->poll_timeout();
   }
+  if (tunnels_) deadline_ = std::min(deadline_, tunnels_->deadline());
   deadline_ = std::min(deadline_, client_->deadline());
 }
 
@@ -96,6 +110,10 @@ bool HostedNode::transmit(MutableByteView buffer) {
     if (held_ && !send_held(now)) return true;
     const auto transmit = core_->poll_transmit(now, buffer);
     if (!transmit) return true;
+    if (is_tunnelled(transmit->path)) {
+      if (tunnels_) tunnels_->send(now, *transmit, buffer);
+      continue;
+    }
     UdpSocket* socket = sockets_.find(transmit->path.socket);
     if (socket == nullptr) continue;
     std::size_t offset = 0;
@@ -145,6 +163,63 @@ bool HostedNode::serve_socket_requests() {
     }
   }
   return any;
+}
+
+Result<void> HostedNode::make_tunnels() {
+  if (tunnels_) return {};
+  auto tunnels = TunnelSet::create(identity_, secure_rng_);
+  if (!tunnels) return failure(tunnels.error());
+  tunnels_ = std::move(*tunnels);
+  return {};
+}
+
+Result<SocketAddress> HostedNode::listen_for_tunnels(const SocketAddress& local) {
+  if (const auto made = make_tunnels(); !made) return failure(made.error());
+  return tunnels_->listen(local);
+}
+
+void HostedNode::receive_from_tunnels(MutableByteView buffer) {
+  const Instant now = EventLoop::now();
+  tunnels_->handle_ready(now);
+  while (const auto arrival = tunnels_->receive(now, buffer))
+    take_in(now, arrival->path, arrival->train, buffer);
+  (void)deliver_tunnel_events(now);
+}
+
+bool HostedNode::deliver_tunnel_events(Instant now) {
+  bool any = false;
+  while (const auto event = tunnels_->poll_event()) {
+    any = true;
+    if (const auto* opened = std::get_if<TunnelOpened>(&*event)) {
+      core_->handle_tunnel_opened(now, opened->request, opened->path);
+    } else if (const auto* failed = std::get_if<TunnelFailed>(&*event)) {
+      core_->handle_tunnel_failed(now, failed->request, failed->error);
+    } else {
+      const auto& closed = std::get<TunnelClosed>(*event);
+      core_->handle_tunnel_closed(now, closed.path, closed.error);
+    }
+  }
+  return any;
+}
+
+bool HostedNode::serve_tunnel_requests() {
+  bool any = false;
+  while (const auto request = core_->poll_tunnel_request()) {
+    any = true;
+    const Instant now = EventLoop::now();
+    const auto* open = std::get_if<OpenTunnel>(&*request);
+    if (const auto made = make_tunnels(); !made) {
+      if (open != nullptr) core_->handle_tunnel_failed(now, open->id, made.error());
+    } else if (open != nullptr) {
+      tunnels_->open(now, open->id, open->remote);
+    } else if (const auto* unwanted = std::get_if<GiveUpTunnel>(&*request)) {
+      tunnels_->give_up(unwanted->id);
+    } else {
+      tunnels_->close(std::get<CloseTunnel>(*request).socket);
+    }
+  }
+  // A refusal may come at once.
+  return (tunnels_ && deliver_tunnel_events(EventLoop::now())) || any;
 }
 
 void HostedNode::on_writable() {

@@ -5,7 +5,8 @@
 // gone; nothing is dropped here.
 //
 // Sockets that the core asks for while it runs are opened and closed here, between turns; the
-// network thread then watches them (SocketTable::take_opened).
+// network thread then watches them (SocketTable::take_opened). Tunnels to relays, and from clients
+// if the node is one, stand beside the sockets: a full tunnel drops, and never holds anything up.
 #pragma once
 
 #include <memory>
@@ -15,6 +16,7 @@
 #include "crypto/system_rng.hpp"
 #include "io/node_client.hpp"
 #include "io/socket_table.hpp"
+#include "io/tunnel_set.hpp"
 #include "node/node_core.hpp"
 #include "quicmesh/keypair.hpp"
 
@@ -35,11 +37,16 @@ class HostedNode {
   [[nodiscard]] NodeClient& client() { return *client_; }
   [[nodiscard]] std::shared_ptr<NodeClient> share_client() const { return client_; }
   [[nodiscard]] SocketTable& sockets() { return sockets_; }
+  /// Takes tunnels of relay clients at `local` from now on; the result is the address bound.
+  Result<SocketAddress> listen_for_tunnels(const SocketAddress& local);
+  /// Null as long as there never was one.
+  [[nodiscard]] const TunnelSet* tunnels() const { return tunnels_.get(); }
   [[nodiscard]] NodeCore& core() { return *core_; }
   [[nodiscard]] UdpCounters counters() const { return sockets_.counters(); }
 
   /// Everything below is called by the network thread alone. `buffer` holds 64 KB.
   void receive(SocketId socket, MutableByteView buffer);
+  void receive_from_tunnels(MutableByteView buffer);
   /// Applies commands, expires timers, sends, delivers events, until nothing is left to do now.
   void settle(MutableByteView buffer);
   /// Says goodbye to all peers, as far as the sockets take it.
@@ -54,6 +61,8 @@ class HostedNode {
 
   /// The socket that the thread watches for writing.
   std::optional<SocketId> watched_for_writing;
+  /// The thread watches the tunnels.
+  bool tunnels_watched = false;
 
  private:
   static constexpr std::size_t forward_runs = 64;  // destinations in one train of a relay
@@ -73,12 +82,18 @@ class HostedNode {
   /// False if more could be sent now.
   bool transmit(MutableByteView buffer);
   bool send_held(Instant now);
-  /// Does what the core asks for. True if there was anything.
+  /// Do what the core asks for. True if there was anything.
   bool serve_socket_requests();
+  bool serve_tunnel_requests();
+  bool deliver_tunnel_events(Instant now);
+  Result<void> make_tunnels();
+  void take_in(Instant now, const NetworkPath& path, const ReceivedTrain& train,
+               MutableByteView data);
 
   Keypair identity_;
   SystemRng secure_rng_;
   SocketTable sockets_;
+  std::unique_ptr<TunnelSet> tunnels_;  // made when first used
   std::unique_ptr<NodeCore> core_;
   std::shared_ptr<NodeClient> client_;  // shared with the handles of the public API
   std::optional<Held> held_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/tunnel_path.hpp"
 #include "crypto/system_rng.hpp"
 #include "io/event_loop.hpp"
 #include "io/hosted_node.hpp"
@@ -87,10 +88,11 @@ std::vector<LocalEndpoint> endpoints_of(const std::vector<io::SocketInfo>& socke
 }
 
 /// The addresses behind the names of `relays`.
-Task<std::vector<RelayHint>> resolve_relays(std::vector<NodeAddress> relays) {
+Task<std::vector<RelayHint>> resolve_relays(std::vector<NodeAddress> relays,
+                                            std::uint16_t tls_port) {
   std::vector<RelayHint> hints;
   for (const NodeAddress& relay : relays) {
-    RelayHint hint{relay.id, {}};
+    RelayHint hint{relay.id, {}, tls_port};
     for (const HostPort& host : relay.addresses) {
       auto lookup = io::resolve(host);
       const auto found = co_await std::move(lookup);
@@ -141,6 +143,12 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config,
   if (stun) (*hosted)->core().serve_stun(*stun);
   const auto reachable = set_up_reach((*hosted)->core(), config, infos, relays);
   if (!reachable) return failure(reachable.error());
+  std::vector<SocketAddress> tunnel_addresses;
+  for (const SocketAddress& wanted : config.relay_tls_listen) {
+    const auto bound = (*hosted)->listen_for_tunnels(wanted);
+    if (!bound) return failure(bound.error());
+    tunnel_addresses.push_back(*bound);
+  }
   if (!config.runtime) {
     auto runtime = Runtime::start();
     if (!runtime) return failure(runtime.error());
@@ -148,6 +156,7 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config,
   }
   auto hub =
       std::make_shared<io::NodeHub>(executor, id, std::move(infos), std::move(config.runtime));
+  hub->tunnel_addresses = std::move(tunnel_addresses);
   hub->start(std::move(*hosted));
   return hub;
 }
@@ -182,7 +191,8 @@ Result<NetworkPath> path_with_remote(const NodeCore& core, const NodeId& peer,
 }  // namespace
 
 Task<std::shared_ptr<Node>> Node::start(Executor executor, Config config) {
-  auto resolving = resolve_relays(config.relays);
+  if (!config.relay_tls_listen.empty()) config.serve_as_relay = true;
+  auto resolving = resolve_relays(config.relays, config.relay_tls_port);
   const auto relays = co_await std::move(resolving);
   if (!relays) co_return failure(relays.error());
   auto hub = start_hub(executor, config, *relays);
@@ -206,6 +216,10 @@ std::vector<SocketAddress> Node::listen_addresses() const {
   for (const io::SocketInfo& socket : hub_->sockets())
     addresses.push_back(socket.local);
   return addresses;
+}
+
+std::vector<SocketAddress> Node::relay_tls_addresses() const {
+  return hub_->tunnel_addresses;
 }
 
 std::string Node::node_address() const {
@@ -270,6 +284,7 @@ Task<std::vector<PathStatus>> Node::paths(NodeId peer) {
       status.relay = core.resolve_relay(real);
       status.remote = real.remote;
       status.local = real.local;
+      status.over_tls = is_tunnelled(real);
       status.current = report.current;
       status.rtt = report.rtt;
       status.mtu_bytes = report.mtu_bytes;

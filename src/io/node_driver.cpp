@@ -161,6 +161,10 @@ void NodeDriver::watch_opened_sockets(HostedId id, HostedNode& node) {
     // Fails when the kernel is out of memory alone; the node then hears nothing on this socket.
     (void)loop_.add(node.sockets().find(socket)->descriptor(), tag_of(id, socket));
   }
+  if (node.tunnels() != nullptr && !node.tunnels_watched) {
+    node.tunnels_watched = true;
+    (void)loop_.add(node.tunnels()->descriptor(), tag_of(id, all_tunnels));
+  }
 }
 
 void NodeDriver::take_off(std::size_t index) {
@@ -173,6 +177,7 @@ void NodeDriver::take_off(std::size_t index) {
   index_of_.erase(std::to_underlying(place.id));
   for (const SocketId socket : place.node->sockets().ids())
     loop_.remove(place.node->sockets().find(socket)->descriptor());
+  if (place.node->tunnels() != nullptr) loop_.remove(place.node->tunnels()->descriptor());
   const std::shared_ptr<NodeClient> client = place.node->share_client();
   place.node.reset();
   client->on_removed();
@@ -185,7 +190,11 @@ void NodeDriver::on_ready(const Readiness& ready) {
   if (ready.writable) place.node->on_writable();
   if (ready.readable) {
     const auto socket = static_cast<std::uint16_t>(ready.tag & ((1u << socket_bits) - 1));
-    place.node->receive(SocketId{socket}, buffer_);
+    if (SocketId{socket} == all_tunnels) {
+      place.node->receive_from_tunnels(buffer_);
+    } else {
+      place.node->receive(SocketId{socket}, buffer_);
+    }
   }
   place.due = true;
 }

@@ -69,6 +69,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
 
   [[nodiscard]] const NodeId& id() const { return id_; }
   [[nodiscard]] const std::vector<SocketInfo>& sockets() const { return sockets_; }
+  /// Where tunnels are taken; set before `start`.
+  std::vector<SocketAddress> tunnel_addresses;
   [[nodiscard]] Executor executor() const;
 
   // Waiting. The result is empty when signalled, operation_canceled, or node_closed.

@@ -28,6 +28,21 @@ std::string current_exception_text() {
   }
 }
 
+void fill_tunnel_figures(const TunnelSet& tunnels, NodeStatus& status) {
+  const TunnelSetCounters counters = tunnels.counters();
+  const TunnelAdmissionCounters& admission = tunnels.admission().counters();
+  status.tunnels = tunnels.count();
+  status.tunnel_datagrams_dropped = counters.datagrams.dropped_full;
+  status.tunnels_refused_source = admission.refused_source;
+  status.tunnels_refused_total = admission.refused_tunnels + tunnels.dropped_without_descriptor();
+  status.tunnels_refused_rate = admission.refused_rate;
+  status.tunnels_evicted = admission.evicted;
+  status.tunnel_handshakes_failed = counters.handshakes_failed;
+  status.tunnels_closed_bad_frame = counters.closed_bad_frame;
+  status.tunnels_closed_idle = counters.closed_idle;
+  status.tunnels_closed_stalled = counters.closed_stalled;
+}
+
 /// Each address, by the first socket of its family.
 std::vector<NetworkPath> paths_to(const std::vector<SocketAddress>& addresses,
                                   const std::vector<SocketInfo>& sockets) {
@@ -218,6 +233,7 @@ Task<NodeStatus> NodeHub::status() {
     status->sends_too_large = udp.too_large;
     status->sends_failed = udp.failed;
     status->sends_delayed = udp.delayed;
+    if (node.tunnels() != nullptr) fill_tunnel_figures(*node.tunnels(), *status);
     const std::scoped_lock lock(mutex_);
     for (const auto& [id, peer] : peers_)
       status->peers += peer.connected ? 1 : 0;
@@ -330,7 +346,7 @@ void NodeHub::on_event(PeerPathChanged& event) {
 }
 
 void NodeHub::on_event(RelayUp& event) {
-  report(event::RelayUp{event.relay, event.observed});
+  report(event::RelayUp{event.relay, event.observed, event.tunnelled});
 }
 
 void NodeHub::on_event(PunchEnded& event) {
@@ -344,7 +360,7 @@ void NodeHub::on_event(NatDiscovered& event) {
 }
 
 void NodeHub::on_event(RelayDown& event) {
-  report(event::RelayDown{event.relay, event.reason});
+  report(event::RelayDown{event.relay, event.reason, event.tried});
 }
 
 void NodeHub::on_event(PeerPathRefused& event) {

@@ -20,7 +20,7 @@ SocketAddress loopback() {
 /// An honest client gets a datagram through.
 bool serves(TunnelEnd& relay, const SocketAddress& address) {
   TunnelEnd client;
-  client.set->open(client.now, 1, address);
+  client.set->open(client.now, TunnelRequestId{1}, address);
   if (!turn_until({&client, &relay}, [&] { return !client.events.empty(); })) return false;
   if (client.find<TunnelOpened>() == nullptr) return false;
   const std::size_t before = relay.received.size();

@@ -8,14 +8,14 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/assert.hpp"
 #include "io/system_error.hpp"
 #include "io/tunnel_errc.hpp"
 
 namespace quicmesh::io {
 namespace {
 
-constexpr std::uint64_t listener_tag = ~std::uint64_t{0};
+// Tags below this one are SocketIds.
+constexpr std::uint64_t first_listener_tag = 0x10000;
 constexpr int events_max = 64;
 
 // As for QUIC, but with the compatibility mode that middleboxes need (RFC 8446, appendix D.4).
@@ -53,20 +53,22 @@ TunnelSet::~TunnelSet() {
 }
 
 Result<SocketAddress> TunnelSet::listen(const SocketAddress& local) {
-  QM_ASSERT(!listener_);
-  auto tls = tls_context(identity_, TlsRole::acceptor);
-  if (!tls) return failure(tls.error());
+  if (!acceptor_tls_) {
+    auto tls = tls_context(identity_, TlsRole::acceptor);
+    if (!tls) return failure(tls.error());
+    acceptor_tls_ = std::move(*tls);
+  }
   auto listener = TunnelListener::open(local);
   if (!listener) return failure(listener.error());
-  if (!watch(epoll_.get(), EPOLL_CTL_ADD, listener->descriptor(), listener_tag, false)) {
+  const std::uint64_t tag = first_listener_tag + listeners_.size();
+  if (!watch(epoll_.get(), EPOLL_CTL_ADD, listener->descriptor(), tag, false)) {
     return failure(socket_error(errno));
   }
-  acceptor_tls_ = std::move(*tls);
-  listener_.emplace(std::move(*listener));
-  return listener_->local();
+  listeners_.push_back(std::move(*listener));
+  return listeners_.back().local();
 }
 
-void TunnelSet::open(Instant now, std::uint64_t request, const SocketAddress& remote) {
+void TunnelSet::open(Instant now, TunnelRequestId request, const SocketAddress& remote) {
   const auto fail = [&](std::error_code error) { events_.push_back(TunnelFailed{request, error}); };
   if (own_ >= own_max) return fail(TunnelErrc::too_many);
   if (!dialler_tls_) {
@@ -90,7 +92,7 @@ void TunnelSet::close(SocketId id) {
   remove(found);
 }
 
-void TunnelSet::give_up(std::uint64_t request) {
+void TunnelSet::give_up(TunnelRequestId request) {
   const auto found = std::ranges::find_if(
       tunnels_, [&](const auto& one) { return one.second.request == request && !one.second.open; });
   if (found != tunnels_.end()) close(found->first);
@@ -182,9 +184,16 @@ TunnelSetCounters TunnelSet::counters() const {
   return sum;
 }
 
-void TunnelSet::accept_waiting(Instant now) {
+std::uint64_t TunnelSet::dropped_without_descriptor() const {
+  std::uint64_t sum = 0;
+  for (const TunnelListener& listener : listeners_)
+    sum += listener.dropped();
+  return sum;
+}
+
+void TunnelSet::accept_waiting(Instant now, TunnelListener& listener) {
   for (std::size_t i = 0; i < accepts_per_turn; ++i) {
-    auto accepted = listener_->accept();
+    auto accepted = listener.accept();
     if (!accepted) return;
     take(now, std::move(*accepted));
   }
@@ -215,8 +224,8 @@ void TunnelSet::handle_ready(Instant now) {
   const int count = ::epoll_wait(epoll_.get(), events.data(), events_max, 0);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.u64 == listener_tag) {
-      accept_waiting(now);
+    if (event.data.u64 >= first_listener_tag) {
+      accept_waiting(now, listeners_[event.data.u64 - first_listener_tag]);
       continue;
     }
     const SocketId id{static_cast<std::uint16_t>(event.data.u64)};

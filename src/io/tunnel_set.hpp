@@ -1,5 +1,5 @@
-// All tunnels of one node: those that it opens to relays, and those that its listener takes if it
-// is a relay. One descriptor for the network thread, and SocketIds of the tunnels' own range for
+// All tunnels of one node: those that it opens to relays, and those that its listeners take if
+// it is a relay. One descriptor for the network thread, and SocketIds of the tunnels' own range for
 // the core (base/tunnel_path.hpp).
 //
 // A SocketId is not given again before all others were; and a datagram goes through a tunnel only
@@ -25,17 +25,18 @@
 #include "io/tunnel_admission.hpp"
 #include "io/tunnel_listener.hpp"
 #include "io/tunnel_socket.hpp"
+#include "node/tunnel_request.hpp"
 #include "quicmesh/keypair.hpp"
 
 namespace quicmesh::io {
 
 /// The tunnel asked for as `request` is open; datagrams go on `path`.
 struct TunnelOpened {
-  std::uint64_t request = 0;
+  TunnelRequestId request{};
   NetworkPath path;
 };
 struct TunnelFailed {
-  std::uint64_t request = 0;
+  TunnelRequestId request{};
   std::error_code error;
 };
 /// One that was asked for and opened has ended.
@@ -71,13 +72,13 @@ class TunnelSet {
   TunnelSet(const TunnelSet&) = delete;
   TunnelSet& operator=(const TunnelSet&) = delete;
 
-  /// Takes tunnels of others at `local`; the result is the address bound. Once only.
+  /// Takes tunnels of others at `local`; the result is the address bound.
   Result<SocketAddress> listen(const SocketAddress& local);
   /// Opens a tunnel to a relay: TunnelOpened or TunnelFailed follows, for `request`.
-  void open(Instant now, std::uint64_t request, const SocketAddress& remote);
+  void open(Instant now, TunnelRequestId request, const SocketAddress& remote);
   /// Ends a tunnel, or gives up `request`. No event follows. Nothing happens if there is none.
   void close(SocketId socket);
-  void give_up(std::uint64_t request);
+  void give_up(TunnelRequestId request);
 
   /// Readable when there is something to do: then `handle_ready`, and `receive` until it gives
   /// nothing.
@@ -100,16 +101,14 @@ class TunnelSet {
   [[nodiscard]] std::size_t count() const { return tunnels_.size(); }
   [[nodiscard]] TunnelSetCounters counters() const;
   /// Connections that the listener dropped because the process had no descriptor left.
-  [[nodiscard]] std::uint64_t dropped_without_descriptor() const {
-    return listener_ ? listener_->dropped() : 0;
-  }
+  [[nodiscard]] std::uint64_t dropped_without_descriptor() const;
   [[nodiscard]] const TunnelAdmission& admission() const { return admission_; }
   [[nodiscard]] const TunnelBudget& budget() const { return budget_; }
 
  private:
   struct Tunnel {
     std::unique_ptr<TunnelSocket> socket;
-    std::optional<std::uint64_t> request;  // of this node; others were taken by the listener
+    std::optional<TunnelRequestId> request;  // of this node; others were taken by a listener
     bool open = false;
     bool watched_for_writing = false;
     std::list<SocketId>::iterator half_open;  // its place, of a taken one that is not open
@@ -119,7 +118,7 @@ class TunnelSet {
   TunnelSet(const Keypair& identity, SecureRng& rng, const TunnelLimits& limits)
       : identity_(identity), admission_(limits, rng) {}
 
-  void accept_waiting(Instant now);
+  void accept_waiting(Instant now, TunnelListener& listener);
   void take(Instant now, TunnelListener::Accepted accepted);
   [[nodiscard]] SocketId free_id();
   Tunnels::iterator add(Instant now, Tunnel tunnel);
@@ -135,8 +134,8 @@ class TunnelSet {
   TunnelBudget budget_;
   FileDescriptor epoll_;
   std::unique_ptr<TlsContext> dialler_tls_;   // made when first used
-  std::unique_ptr<TlsContext> acceptor_tls_;  // with the listener
-  std::optional<TunnelListener> listener_;
+  std::unique_ptr<TlsContext> acceptor_tls_;  // with the first listener
+  std::vector<TunnelListener> listeners_;
   Tunnels tunnels_;
   std::list<SocketId> half_open_;  // taken ones, oldest first
   std::size_t own_ = 0;

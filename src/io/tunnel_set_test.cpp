@@ -39,7 +39,7 @@ struct Pair {
 
   explicit Pair(IpFamily family = IpFamily::v4) {
     address = relay.set->listen(loopback(family)).value();
-    client.set->open(client.now, 7, address);
+    client.set->open(client.now, TunnelRequestId{7}, address);
     if (!turn([&] { return client.find<TunnelOpened>() != nullptr; })) return;
     there = client.find<TunnelOpened>()->path;
     client.send(there, Bytes{1});
@@ -53,7 +53,7 @@ struct Pair {
 TEST(TunnelSet, datagrams_go_both_ways_and_keep_their_borders) {
   for (const IpFamily family : {IpFamily::v4, IpFamily::v6}) {
     Pair pair(family);
-    ASSERT_EQ(pair.client.find<TunnelOpened>()->request, 7u);
+    ASSERT_EQ(pair.client.find<TunnelOpened>()->request, TunnelRequestId{7});
     EXPECT_EQ(pair.there.remote, pair.address);
     EXPECT_EQ(pair.there.local, IpAddress::loopback(family));
     EXPECT_TRUE(is_tunnelled(pair.there));
@@ -152,9 +152,9 @@ TEST(TunnelSet, ids_are_not_given_again_before_all_others_were) {
   const SocketAddress address = relay.set->listen(loopback()).value();
   TunnelEnd client;
   SocketId last{};
-  for (std::uint64_t request = 1; request <= 3; ++request) {
+  for (std::uint16_t request = 1; request <= 3; ++request) {
     client.events.clear();
-    client.set->open(client.now, request, address);
+    client.set->open(client.now, TunnelRequestId{request}, address);
     ASSERT_TRUE(
         turn_until({&client, &relay}, [&] { return client.find<TunnelOpened>() != nullptr; }));
     const SocketId id = client.find<TunnelOpened>()->path.socket;
@@ -171,9 +171,9 @@ TEST(TunnelSet, port_without_a_listener_refuses) {
     TunnelEnd relay;
     closed = relay.set->listen(loopback()).value();
   }
-  client.set->open(client.now, 1, closed);
+  client.set->open(client.now, TunnelRequestId{1}, closed);
   ASSERT_TRUE(turn_until({&client}, [&] { return client.find<TunnelFailed>() != nullptr; }));
-  EXPECT_EQ(client.find<TunnelFailed>()->request, 1u);
+  EXPECT_EQ(client.find<TunnelFailed>()->request, TunnelRequestId{1});
   EXPECT_EQ(client.find<TunnelFailed>()->error, TunnelErrc::refused);
   EXPECT_EQ(client.set->count(), 0u);
 }
@@ -181,7 +181,7 @@ TEST(TunnelSet, port_without_a_listener_refuses) {
 TEST(TunnelSet, relay_that_says_nothing_is_given_up_after_ten_seconds) {
   auto listener = TunnelListener::open(loopback()).value();  // TCP is taken, TLS is not spoken
   TunnelEnd client;
-  client.set->open(client.now, 1, listener.local());
+  client.set->open(client.now, TunnelRequestId{1}, listener.local());
   turn_some({&client});
   client.now += 9s;
   client.turn();
@@ -195,8 +195,8 @@ TEST(TunnelSet, relay_that_says_nothing_is_given_up_after_ten_seconds) {
 TEST(TunnelSet, request_given_up_has_no_answer) {
   auto listener = TunnelListener::open(loopback()).value();
   TunnelEnd client;
-  client.set->open(client.now, 1, listener.local());
-  client.set->give_up(1);
+  client.set->open(client.now, TunnelRequestId{1}, listener.local());
+  client.set->give_up(TunnelRequestId{1});
   turn_some({&client});
   EXPECT_EQ(client.set->count(), 0u);
   EXPECT_TRUE(client.events.empty());
@@ -207,7 +207,7 @@ TEST(TunnelSet, other_services_on_the_port_are_told_from_silence) {
   for (const bool speaks_tls : {true, false}) {
     auto listener = TunnelListener::open(loopback()).value();
     TunnelEnd client;
-    client.set->open(client.now, 1, listener.local());
+    client.set->open(client.now, TunnelRequestId{1}, listener.local());
     const Keypair identity = Keypair::generate();
     const auto context = TlsContext::create(identity, {.priorities = "NORMAL",
                                                        .certificate_chain = {},
@@ -237,11 +237,11 @@ TEST(TunnelSet, a_node_has_only_so_many_tunnels_of_its_own) {
   TunnelEnd relay;
   const SocketAddress address = relay.set->listen(loopback()).value();
   TunnelEnd client;
-  for (std::uint64_t request = 0; request <= TunnelSet::own_max; ++request)
-    client.set->open(client.now, request, address);
+  for (std::uint16_t request = 0; request <= TunnelSet::own_max; ++request)
+    client.set->open(client.now, TunnelRequestId{request}, address);
   const auto refused = client.set->poll_event();
   ASSERT_TRUE(refused.has_value());
-  EXPECT_EQ(std::get<TunnelFailed>(*refused).request, TunnelSet::own_max);
+  EXPECT_EQ(std::get<TunnelFailed>(*refused).request, TunnelRequestId{TunnelSet::own_max});
   EXPECT_EQ(std::get<TunnelFailed>(*refused).error, TunnelErrc::too_many);
 }
 
