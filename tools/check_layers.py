@@ -61,6 +61,8 @@ PUBLIC_HEADERS = {
     "crypto": {"public_key"},
     "identity": {"node_id", "node_address", "keypair", "key_file"},
     "nat": {"nat_report"},
+    "path": {"path_status"},
+    "node": {"explanation"},
     "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "runtime",
            "event", "io_errc", "handler", "topic", "dht", "rpc", "messaging", "content"},
 }

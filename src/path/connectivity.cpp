@@ -59,6 +59,7 @@ void Connectivity::handle_quic(Instant now, const NetworkPath& path, Ecn ecn, By
       ++counters_.arrivals_unexpected;
       return probe_rebound_acceptor(now, *link, path);
     }
+    link->table.count_received(*label, datagram.size());
     const std::uint64_t before = quic_->payload_received(link->handle);
     quic_->handle_datagram(now, link->handle, *label, ecn, datagram);
     if (*label == quic_->current_label(link->handle)) {
@@ -77,6 +78,7 @@ void Connectivity::handle_quic(Instant now, const NetworkPath& path, Ecn ecn, By
     Link& link = add_link(*handle);
     link.table = std::move(table);
     link.table.set_current(label);
+    link.table.count_received(label, datagram.size());
     note_remote(link, path.remote);
     return;
   }
@@ -125,9 +127,10 @@ std::optional<Transmit> Connectivity::poll_transmit(Instant now, MutableByteView
   while (const auto train = quic_->poll_transmit(now, buffer)) {
     Link* link = find_link(train->connection);
     if (link == nullptr) continue;
-    const PathTable::Entry* entry = link->table.find(train->label);
+    PathTable::Entry* entry = link->table.find(train->label);
     if (entry == nullptr) continue;  // evicted: an unvalidated path nobody used for longest
     const NetworkPath path = entry->path;
+    entry->traffic.sent += train->size;
     link->watch.sent(now, quic_->path_info(link->handle).bytes_in_flight > 0);
     arm(now, *link);
     return Transmit{path, train->size, train->segment_size, train->ecn};
@@ -196,7 +199,10 @@ void Connectivity::handle_event(Instant now, QuicEvent& event) {
       link->prober.hold_down(now, entry->path);
       events_.push_back(PeerPathRefused{*link->peer, entry->path});
     }
-    if (entry == nullptr || link->moving_to == entry->path) link->moving_to.reset();
+    if (entry == nullptr || link->moving_to == entry->path) {
+      link->moving_to.reset();
+      link->moving_because = {};
+    }
     link->table.forget(failed->label);
   }
 }

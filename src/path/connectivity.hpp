@@ -40,6 +40,7 @@
 #include "path/path_selector.hpp"
 #include "quic/endpoint.hpp"
 #include "quic/quic_errc.hpp"
+#include "quicmesh/path_status.hpp"
 
 namespace quicmesh {
 
@@ -58,7 +59,13 @@ struct PathReport {
   NetworkPath path;
   bool current = false;
   std::optional<Duration> rtt;
-  std::size_t mtu_bytes = 0;  // UDP payload; of the current path only
+  std::size_t mtu_bytes = 0;     // UDP payload; of the current path only
+  PathState state{};             // never held_down: see held_until
+  Instant held_until{};          // it failed in use, or did not take a move: not chosen till then
+  unsigned probes_sent = 0;      // lately; the current path is probed only when it is silent
+  unsigned probes_answered = 0;  // of those
+  std::uint64_t bytes_sent = 0;  // of QUIC, without probes
+  std::uint64_t bytes_received = 0;
 };
 
 class Connectivity {
@@ -203,7 +210,8 @@ class Connectivity {
   void start_hint(Instant now, Link& link, const NetworkPath& path);
   void follow_hint(Instant now, Link& link, const NetworkPath& path);
   void choose_path(Instant now, Link& link);
-  bool migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately);
+  bool migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately,
+                    const MoveReason& why);
   void send_probes(Instant now, Link& link);
   void send_frame(Link& link, const NetworkPath& path, ProbeFrameType type, std::uint64_t nonce,
                   std::uint16_t epoch, std::uint8_t hop_limit = 0);

@@ -13,6 +13,11 @@ constexpr unsigned hints_max = 20;
 constexpr unsigned restarts_max = 4;
 constexpr Duration restart_after = 1s;  // 1, 2, 4, 8 s of silence
 
+PathState state_of(const PathProber::Target& target) {
+  if (target.unanswered >= PathProber::tries_max) return PathState::silent;
+  return target.rtt ? PathState::standby : PathState::probing;
+}
+
 }  // namespace
 
 NetworkPath Connectivity::current_path_of(const Link& link) const {
@@ -143,7 +148,7 @@ bool Connectivity::leave_silent_path(Instant now, Link& link) {
   if (!link.silent_since) link.silent_since = now - silence;
   if (link.dialler) {
     const NetworkPath dead = current_path_of(link);
-    if (!migrate_link(now, link, best->path, true)) return false;
+    if (!migrate_link(now, link, best->path, true, {MoveRule::rescue})) return false;
     link.prober.hold_down(now, dead);
   } else if (!link.hint) {
     start_hint(now, link, best->path);
@@ -169,7 +174,7 @@ void Connectivity::restart_silent_path(Instant now, Link& link) {
   const PathTable::Entry* entry = link.table.find(path);
   const auto epoch = static_cast<std::uint16_t>(entry == nullptr ? 1 : entry->epoch + 1);
   send_frame(link, path, ProbeFrameType::request, secure_rng_.next_u64() | 1, epoch);
-  migrate_link(now, link, path, true);
+  migrate_link(now, link, path, true, {});
 }
 
 void Connectivity::start_hint(Instant now, Link& link, const NetworkPath& path) {
@@ -186,7 +191,7 @@ void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path)
   const Duration pto = quic_->path_info(link.handle).probe_timeout;
   const bool silent = link.watch.verdict(now, pto) != PathWatch::Verdict::fine;
   if (silent && !link.silent_since) link.silent_since = now - link.watch.silence(now);
-  migrate_link(now, link, target->path, silent);
+  migrate_link(now, link, target->path, silent, {MoveRule::hint});
 }
 
 void Connectivity::choose_path(Instant now, Link& link) {
@@ -211,17 +216,22 @@ void Connectivity::choose_path(Instant now, Link& link) {
   if (in_use == nullptr) return;
   const auto current = static_cast<std::size_t>(in_use - targets.data());
   const std::size_t chosen = select_path(paths, current, peer->second.policy);
-  if (chosen != current) migrate_link(now, link, targets[chosen].path, false);
+  if (chosen == current) return;
+  const bool allowed = path_allowed(paths[current], peer->second.policy);
+  migrate_link(now, link, targets[chosen].path, false,
+               {allowed ? MoveRule::cheaper : MoveRule::policy, path_cost(paths[current]),
+                path_cost(paths[chosen])});
 }
 
-bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path,
-                                bool immediately) {
+bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately,
+                                const MoveReason& why) {
   const PathTable::Entry entry = link.table.renew(now, path);
   if (!quic_->migrate(now, link.handle, entry.label, immediately)) {
     link.table.forget(entry.label);  // what arrives there must not be given a label unknown to QUIC
     return false;
   }
   link.moving_to = path;  // the events are taken later: one of them may end the link
+  link.moving_because = why;
   return true;
 }
 
@@ -233,6 +243,10 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
   const NetworkPath to_path = to->path;
   link.table.set_current(event.to);
   link.moving_to.reset();
+  MoveReason why = std::exchange(link.moving_because, {});
+  if (link.hint && link.hint->path == to_path) {
+    why.rule = link.silent_since ? MoveRule::rescue : MoveRule::hint;  // the dialler did as told
+  }
   if (from_path == to_path) return;  // a restart of the same path (restart_silent_path)
   link.prober.add(now, to_path);
   link.prober.set_current(to_path);
@@ -247,7 +261,9 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
   const PathProber::Target* target = link.prober.find(to_path);
   const Duration rtt = target != nullptr && target->rtt ? *target->rtt : Duration::zero();
   if (quic_->alive(link.handle) && link.peer) {
-    events_.push_back(PeerPathChanged{*link.peer, from_path, to_path, rtt, stall});
+    PeerPathChanged changed{*link.peer, from_path, to_path, rtt, stall};
+    changed.why = why;
+    events_.push_back(std::move(changed));
     const bool proved = target != nullptr && target->rtt.has_value();
     if (proved && !link.dialler) events_.push_back(PeerPathProved{link.handle, to_path});
   }
@@ -277,7 +293,9 @@ void Connectivity::on_rebound_answer(Instant now, Link& link, const NetworkPath&
   link.prober.add(now, path);
   link.prober.set_current(path);
   note_remote(link, path.remote);
-  events_.push_back(PeerPathChanged{*link.peer, old, path, {}, {}});
+  PeerPathChanged changed{*link.peer, old, path, {}, {}};
+  changed.why.rule = MoveRule::rebound;
+  events_.push_back(std::move(changed));
 }
 
 void Connectivity::arm(Instant now, Link& link) {
@@ -304,7 +322,7 @@ Result<void> Connectivity::move(Instant now, const NodeId& peer, const NetworkPa
   // Under way, or there already: a second move would only use up connection ids.
   if (link->moving_to == target->path) return {};
   if (link->prober.find(current_path_of(*link)) == target) return {};
-  if (!migrate_link(now, *link, target->path, false)) {
+  if (!migrate_link(now, *link, target->path, false, {MoveRule::asked})) {
     return failure(QuicErrc::migration_not_possible_yet);
   }
   return {};
@@ -333,11 +351,23 @@ std::vector<PathReport> Connectivity::paths(const NodeId& peer) const {
   const Link* link = active_link(peer);
   if (link == nullptr) return out;
   const NetworkPath current = current_path_of(*link);
+  const PathProber::Target* in_use = link->prober.find(current);
+  const auto add = [&](PathReport report, const PathProber::Target* target) {
+    if (target != nullptr) {
+      report.probes_sent = target->sent_lately();
+      report.probes_answered = target->answered_lately();
+      if (!report.current) report.state = state_of(*target);
+      report.held_until = target->held_until;
+    }
+    const PathTable::Traffic traffic = link->table.traffic_on(report.path);
+    report.bytes_sent = traffic.sent;
+    report.bytes_received = traffic.received;
+    out.push_back(report);
+  };
   const QuicPathInfo info = quic_->path_info(link->handle);
-  out.push_back({current, true, info.smoothed_rtt, info.max_payload_bytes});
+  add({current, true, info.smoothed_rtt, info.max_payload_bytes}, in_use);
   for (const PathProber::Target& target : link->prober.targets()) {
-    if (link->prober.find(current) == &target) continue;
-    out.push_back({target.path, false, target.rtt, 0});
+    if (&target != in_use) add({target.path, false, target.rtt, 0}, &target);
   }
   return out;
 }

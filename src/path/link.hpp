@@ -7,6 +7,7 @@
 #include <set>
 
 #include "path/path_allowance.hpp"
+#include "path/path_event.hpp"
 #include "path/path_prober.hpp"
 #include "path/path_table.hpp"
 #include "path/path_watch.hpp"
@@ -49,6 +50,7 @@ struct Link {
 
   /// The dialler's migration under way, so that a repeated hint does not start it again.
   std::optional<NetworkPath> moving_to;
+  MoveReason moving_because;
   /// While the connection is being moved off a silent path: when the silence began, for the report.
   std::optional<Instant> silent_since;
   unsigned restarts = 0;  // of the path in use, during the present silence

@@ -1,6 +1,8 @@
 // What the connection manager reports. Streams are named by the link they live on and their id.
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -53,6 +55,26 @@ struct HandshakeRefused {
   std::string reason;
 };
 
+/// Why a connection moves.
+enum class MoveRule : std::uint8_t {
+  followed,  // the dialler came along this path, for a reason of its own
+  cheaper,   // planned, for a clear gain (path_selector.hpp)
+  policy,    // the policy does not allow the path that was in use
+  rescue,    // the path in use fell silent, and this one answered
+  hint,      // the acceptor asked for it
+  asked,     // the application did
+  rebound,   // the far end's NAT gave it another port
+};
+
+/// What the dialler knew when it chose.
+struct MoveReason {
+  MoveRule rule{};
+  Duration cost_from{};  // of `cheaper`: as path_cost has them
+  Duration cost_to{};
+
+  auto operator<=>(const MoveReason&) const = default;
+};
+
 /// The connection to `peer` moved. `stall` is how long nothing was heard, zero for a planned move.
 /// The relays are set as in PeerConnected.
 struct PeerPathChanged {
@@ -63,6 +85,7 @@ struct PeerPathChanged {
   Duration stall{};
   std::optional<NodeId> from_relay = std::nullopt;
   std::optional<NodeId> to_relay = std::nullopt;
+  MoveReason why{};
 };
 
 /// The peer, who dialled, answered a probe on the path that its connection has moved to: it can be

@@ -1,6 +1,7 @@
 #include "path/path_prober.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace quicmesh {
 namespace {
@@ -12,6 +13,15 @@ const PathProber::Sent* find_sent(const PathProber::Target& target, std::uint64_
 }
 
 }  // namespace
+
+unsigned PathProber::Target::sent_lately() const {
+  const unsigned known = std::min(sent_count, 32u);
+  return (answers & 1) == 0 && known > 0 ? known - 1 : known;
+}
+
+unsigned PathProber::Target::answered_lately() const {
+  return static_cast<unsigned>(std::popcount(answers));
+}
 
 PathProber::Target* PathProber::match(const NetworkPath& path) {
   const auto found = std::ranges::find_if(
@@ -76,6 +86,7 @@ const PathProber::Target* PathProber::next_due(Instant now, std::uint64_t nonce)
       continue;
     }
     ++target.unanswered;
+    target.answers <<= 1;
     target.recent[target.sent_count++ % target.recent.size()] = {nonce, now};
     schedule(now, target);
     return &target;
@@ -88,6 +99,9 @@ const PathProber::Target* PathProber::handle_response(Instant now, const Network
   Target* target = match(from);
   const Sent* sent = target == nullptr ? nullptr : find_sent(*target, nonce);
   if (sent == nullptr) return nullptr;
+  const auto slot = static_cast<unsigned>(sent - target->recent.data());
+  const auto slots = static_cast<unsigned>(target->recent.size());
+  target->answers |= 1u << ((target->sent_count - 1 - slot) % slots);
   target->rtt = now - sent->at;
   target->heard_at = now;
   target->unanswered = 0;

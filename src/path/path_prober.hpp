@@ -53,6 +53,11 @@ class PathProber {
     Instant due{};
     unsigned failures = 0;  // in a row, of this path in use
     Instant held_until{};
+    std::uint32_t answers = 0;  // a bit for each of the last probes, the newest lowest
+
+    /// Probes on which there is a verdict: the newest is left out as long as it may be answered.
+    [[nodiscard]] unsigned sent_lately() const;
+    [[nodiscard]] unsigned answered_lately() const;
   };
 
   explicit PathProber(Rng rng) : rng_(rng) {}

@@ -27,9 +27,20 @@ PathTable::Entry& PathTable::insert(Instant now, const NetworkPath& path, PathLa
       if (it->label == current_) continue;
       if (oldest == entries_.end() || it->last_used < oldest->last_used) oldest = it;
     }
+    const Entry gone = *oldest;
     entries_.erase(oldest);
+    hand_down(gone);
   }
-  return entries_.emplace_back(Entry{path, label, 0, now});
+  return entries_.emplace_back(Entry{path, label, 0, now, {}});
+}
+
+// What a former epoch of a path has carried still counts.
+void PathTable::hand_down(const Entry& gone) {
+  const auto heir = std::ranges::find_if(
+      entries_, [&](const Entry& entry) { return same_path(entry.path, gone.path); });
+  if (heir == entries_.end()) return;
+  heir->traffic.sent += gone.traffic.sent;
+  heir->traffic.received += gone.traffic.received;
 }
 
 PathLabel PathTable::label_for(Instant now, const NetworkPath& path) {
@@ -82,13 +93,34 @@ void PathTable::repoint(const NetworkPath& from, const NetworkPath& to) {
 }
 
 void PathTable::forget(PathLabel label) {
-  if (label == current_) return;
-  std::erase_if(entries_, [&](const Entry& entry) { return entry.label == label; });
+  const auto found = std::ranges::find(entries_, label, &Entry::label);
+  if (label == current_ || found == entries_.end()) return;
+  const Entry gone = *found;
+  entries_.erase(found);
+  hand_down(gone);
+}
+
+PathTable::Entry* PathTable::find(PathLabel label) {
+  const auto found = std::ranges::find(entries_, label, &Entry::label);
+  return found == entries_.end() ? nullptr : &*found;
 }
 
 const PathTable::Entry* PathTable::find(PathLabel label) const {
-  const auto found = std::ranges::find(entries_, label, &Entry::label);
-  return found == entries_.end() ? nullptr : &*found;
+  return const_cast<PathTable*>(this)->find(label);
+}
+
+void PathTable::count_received(PathLabel label, std::size_t bytes) {
+  if (Entry* entry = find(label)) entry->traffic.received += bytes;
+}
+
+PathTable::Traffic PathTable::traffic_on(const NetworkPath& path) const {
+  Traffic sum;
+  for (const Entry& entry : entries_) {
+    if (!same_path(entry.path, path)) continue;
+    sum.sent += entry.traffic.sent;
+    sum.received += entry.traffic.received;
+  }
+  return sum;
 }
 
 const PathTable::Entry* PathTable::find(const NetworkPath& path) const {

@@ -27,11 +27,18 @@ class PathTable {
  public:
   static constexpr std::size_t paths_max = 8;
 
+  /// Bytes of QUIC's datagrams.
+  struct Traffic {
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+  };
+
   struct Entry {
     NetworkPath path;
     PathLabel label;
     std::uint16_t epoch = 0;
     Instant last_used{};
+    Traffic traffic{};
   };
 
   /// The label of a path that this side chose, made if need be.
@@ -57,6 +64,11 @@ class PathTable {
   /// the current one.
   void forget(PathLabel label);
 
+  void count_received(PathLabel label, std::size_t bytes);
+  /// Since the path was last unknown here; of all its epochs.
+  [[nodiscard]] Traffic traffic_on(const NetworkPath& path) const;
+
+  Entry* find(PathLabel label);
   [[nodiscard]] const Entry* find(PathLabel label) const;
   [[nodiscard]] const Entry* find(const NetworkPath& path) const;
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
@@ -66,6 +78,7 @@ class PathTable {
 
  private:
   Entry* match(const NetworkPath& path);
+  void hand_down(const Entry& gone);
   Entry& insert(Instant now, const NetworkPath& path, PathLabel label);
 
   std::vector<Entry> entries_;  // of several for one path the last is the valid one
