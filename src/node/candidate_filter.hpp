@@ -27,6 +27,27 @@ struct CandidateContext {
 inline constexpr std::uint16_t system_ports_end = 1024;
 inline constexpr int ports_of_a_host_max = 2;  // the probes meet at one address
 
+/// Why a candidate is probed, or not.
+enum class CandidateRule : std::uint8_t {
+  usable,
+  system_port,
+  own_address,
+  loopback,
+  unusable,        // link-local, multicast and the like
+  other_network,   // private, and nothing says that it is the same network
+  too_many_ports,  // of its host
+  told_twice,
+};
+
+struct JudgedCandidate {
+  Candidate candidate;
+  CandidateRule rule{};
+};
+
+/// What becomes of each, in their order.
+std::vector<JudgedCandidate> judge_candidates(std::span<const Candidate> told,
+                                              const CandidateContext& context);
+
 /// The candidates that may be probed, in their order.
 std::vector<Candidate> usable_candidates(std::span<const Candidate> told,
                                          const CandidateContext& context);
