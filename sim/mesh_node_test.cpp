@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sim/verified_transfer.hpp"
 
 namespace quicmesh::sim {
@@ -148,6 +150,17 @@ TEST(MeshNode, a_silently_dead_path_is_left_by_either_sender) {
     EXPECT_TRUE(result) << result.message << transfer.trouble();
     EXPECT_EQ(transfer.wrong_bytes(), 0u);
     EXPECT_LT(transfer.longest_gap(died, died + 10s), 500ms);
+    // The dialler moves for a rescue, its own or the acceptor's; `why` has the chain.
+    const Explanation why =
+        world.dialler->core().explain(world.simulation.now(), world.acceptor->id());
+    const auto moved = std::ranges::find(why.decisions, "moved", &DecisionReport::kind);
+    ASSERT_NE(moved, why.decisions.end());
+    const std::string rule = dialler_sends ? "rescue" : "hint";
+    EXPECT_TRUE(std::ranges::count(moved->fields, DecisionField{"rule", rule})) << moved->text;
+    EXPECT_NE(moved->text.find("198.51.100.2"), std::string::npos) << moved->text;
+    EXPECT_EQ(why.remote, world.slow_path().remote);
+    const auto held = std::ranges::find(why.decisions, "held_down", &DecisionReport::kind);
+    EXPECT_EQ(held != why.decisions.end(), dialler_sends);
   }
 }
 

@@ -46,6 +46,11 @@ std::optional<PunchPlan> HolePunching::plan_with(const NodeId& id) const {
   return plan_punch(*own_.profile, found->second.peer.profile);
 }
 
+const NatProfile* HolePunching::profile_of(const NodeId& id) const {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : &found->second.peer.profile;
+}
+
 void HolePunching::consider(Instant now, const Connectivity& connectivity, const NodeId& id) {
   const auto found = peers_.find(id);
   if (found == peers_.end()) return;

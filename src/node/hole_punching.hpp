@@ -77,6 +77,8 @@ class HolePunching {
   [[nodiscard]] const Puncher& puncher() const { return puncher_; }
   /// The plan with a peer that has told its profile.
   [[nodiscard]] std::optional<PunchPlan> plan_with(const NodeId& id) const;
+  /// What the peer has told of its NAT; null if nothing.
+  [[nodiscard]] const NatProfile* profile_of(const NodeId& id) const;
 
  private:
   struct Entry {

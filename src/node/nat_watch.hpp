@@ -49,6 +49,8 @@ class NatWatch {
   /// Of the last run that has ended.
   [[nodiscard]] const std::optional<NatDiscovered>& result() const { return result_; }
   [[nodiscard]] const std::vector<DiscoveryServer>& servers() const { return servers_; }
+  /// A run is under way, or about to begin.
+  [[nodiscard]] bool is_running(Instant now) const { return run_ || due_ <= now + settle; }
 
  private:
   void begin(Instant now);

@@ -138,11 +138,13 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
   if (auto* connected = std::get_if<PeerConnected>(&event)) {
     relay_user_.on_connected(now, *connectivity_, connected->peer);
     add_legs(now, connected->peer);
+    note_connected(now, *connected);
     connected->relay = resolve_relay(connected->path);
     return false;
   }
   const bool leaving = closing_ && closing_->said_goodbye;
   if (const auto* gone = std::get_if<PeerDisconnected>(&event)) {
+    decisions_.write(now, gone->peer, decision::Disconnected{gone->error, gone->reason});
     if (leaving) return false;
     relay_user_.on_disconnected(gone->peer);
     // Its sessions stay: the goodbye leaves over them, and the peer may use them for its next dial.
@@ -156,20 +158,27 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     const auto dial = relay_dials_.find(unreachable->peer);
     if (dial == relay_dials_.end()) {
       give_up_seeking(unreachable->peer);
+      decisions_.write(now, unreachable->peer,
+                       decision::Unreachable{unreachable->error, unreachable->reason});
       return false;
     }
+    decisions_.write(now, unreachable->peer,
+                     decision::DirectFailed{unreachable->error, unreachable->reason});
     dial->second.direct_failed = std::move(*unreachable);  // a relay may still have the peer
     return true;
   }
   if (auto* refused = std::get_if<PeerPathRefused>(&event)) {
+    note_refused(now, refused->peer, refused->path);
     (void)resolve_relay(refused->path);
     return false;
   }
   if (auto* changed = std::get_if<PeerPathChanged>(&event)) {
     relay_user_.on_path_changed(now, changed->peer, changed->to);
     punching_.on_path_changed(now, changed->peer, changed->to);
+    const NetworkPath from = changed->from;
     changed->from_relay = resolve_relay(changed->from);
     changed->to_relay = resolve_relay(changed->to);
+    note_moved(now, *changed, from);
     // A relayed path that fell silent: the relay itself may be gone.
     if (changed->from_relay && changed->stall > Duration{}) {
       relay_user_.client().suspect(now, *changed->from_relay);

@@ -26,6 +26,7 @@
 #include "base/core.hpp"
 #include "base/laboratory_address.hpp"
 #include "node/candidate_filter.hpp"
+#include "node/decision_log.hpp"
 #include "node/hole_punching.hpp"
 #include "node/local_endpoint.hpp"
 #include "node/nat_watch.hpp"
@@ -67,6 +68,8 @@ class NodeCore {
   void serve_stun(const StunServerConfig& config);
   /// Servers to ask what the NAT here does, besides the relays; they replace what was given before.
   void set_stun_servers(Instant now, std::vector<SocketAddress> servers);
+  /// The same for further ones, as far as there is room: NatDiscovery::servers_max.
+  void add_stun_servers(Instant now, std::span<const SocketAddress> servers);
   /// What the clock on the wall showed at `now`: for signed records.
   void set_wall_time(Instant now, WallTime wall);
 
@@ -124,7 +127,13 @@ class NodeCore {
   [[nodiscard]] const RelayClient& relays() const { return relay_user_.client(); }
   /// What the NAT here does, as far as it has been found out.
   [[nodiscard]] const std::optional<NatDiscovered>& nat() const { return nat_watch_.result(); }
+  [[nodiscard]] const NatWatch& nat_watch() const { return nat_watch_; }
   [[nodiscard]] const HolePunching& punching() const { return punching_; }
+  /// What was decided about the peers (node_core_explain.cpp fills it and reads it).
+  [[nodiscard]] const DecisionLog& decisions() const { return decisions_; }
+  [[nodiscard]] Explanation explain(Instant now, const NodeId& peer) const;
+  /// As `Connectivity::paths`, with what this node knows of each.
+  [[nodiscard]] std::vector<PathStatus> paths(Instant now, const NodeId& peer) const;
   /// What this node serves as a relay; null if it is none.
   [[nodiscard]] const RelayServer* relay_server() const;
   /// The relay beneath a relayed path, which becomes the one to that relay; nothing for a direct
@@ -156,6 +165,20 @@ class NodeCore {
   void note_own_reach();
   void consider_punching(Instant now, const PeerCandidates& told, const CandidateContext& context);
   void refuse(const PeerStreamOpened& opened);
+
+  // What is written down for `explain`.
+  void note_dialled(Instant now, const NodeId& peer, std::size_t candidates, bool by_relay,
+                    PathPolicy policy, const Result<void>& outcome);
+  void note_connected(Instant now, const PeerConnected& connected);
+  void note_moved(Instant now, const PeerPathChanged& changed, const NetworkPath& from);
+  void note_refused(Instant now, const NodeId& peer, const NetworkPath& path);
+  void note_candidates(Instant now, const NodeId& peer, std::span<const JudgedCandidate> judged);
+  void note_plan(Instant now, const NodeId& peer);
+  void note_punch(Instant now, const PunchEnded& ended);
+  [[nodiscard]] std::optional<PathReport> report_of(const NodeId& peer,
+                                                    const NetworkPath& path) const;
+  [[nodiscard]] PathName name_of(NetworkPath path) const;
+  [[nodiscard]] PathKind kind_of(const NodeId& peer, const NetworkPath& path) const;
   void advance_close(Instant now);
 
   const Keypair& identity_;
@@ -171,6 +194,7 @@ class NodeCore {
   std::optional<StunServer> stun_server_;     // always there
   NatWatch nat_watch_;
   HolePunching punching_;
+  DecisionLog decisions_;
   SocketDesk desk_;
   std::vector<SocketAddress> stun_servers_;  // of the configuration
   std::int64_t wall_offset_s_ = 0;           // from monotonic time to 1970

@@ -1,4 +1,5 @@
 // STUN and the NAT in front of this node: it answers others, and asks for itself.
+#include <algorithm>
 #include <utility>
 
 #include "node/node_core.hpp"
@@ -13,6 +14,15 @@ void NodeCore::set_stun_servers(Instant now, std::vector<SocketAddress> servers)
   now_ = now;
   stun_servers_ = std::move(servers);
   choose_stun_servers(now);
+}
+
+void NodeCore::add_stun_servers(Instant now, std::span<const SocketAddress> servers) {
+  std::vector<SocketAddress> all = stun_servers_;
+  for (const SocketAddress& server : servers) {
+    if (all.size() >= NatDiscovery::servers_max) break;
+    if (std::ranges::find(all, server) == all.end()) all.push_back(server);
+  }
+  set_stun_servers(now, std::move(all));
 }
 
 void NodeCore::set_wall_time(Instant now, WallTime wall) {
@@ -59,6 +69,7 @@ void NodeCore::consider_punching(Instant now, const PeerCandidates& told,
     const auto paths = paths_to(candidate.address, endpoints_);
     if (paths.empty()) continue;
     punching_.set_peer(told.peer, {record->profile, paths.front()});
+    note_plan(now, told.peer);
     // A birthday sends more than a stranger's address may get: the relay is asked first.
     if (!punching_.is_attested(told.peer)) {
       relay_user_.client().attest(told.peer, candidate.address);
@@ -78,6 +89,7 @@ void NodeCore::take_punch_events(Instant now) {
     } else if (const auto* probe = std::get_if<PunchProbe>(&*event)) {
       connectivity_->punch(probe->peer, probe->path, probe->hop_limit.value_or(0));
     } else if (auto* ended = std::get_if<PunchEnded>(&*event)) {
+      note_punch(now, *ended);
       events_.emplace_back(std::move(*ended));
     }
   }
@@ -96,6 +108,8 @@ void NodeCore::take_nat_events(Instant now) {
       nat_record_ = sign_nat_profile(identity_, found->profile, WallTime{wall_offset_s_ + elapsed});
       tell_candidates();
       note_own_reach();
+      for (const NodeId& peer : connectivity_->peers())
+        note_plan(now, peer);
       punching_.consider_all(now, *connectivity_);
       events_.emplace_back(std::move(*found));
     }

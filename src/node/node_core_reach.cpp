@@ -80,6 +80,7 @@ Result<void> NodeCore::connect(Instant now, const NodeId& peer,
     if (legs.empty()) relay_dials_[peer].policy = policy;  // RelaySessionUp, or RelayUnreachable
   }
   const auto direct = connectivity_->connect(now, peer, paths, policy);
+  note_dialled(now, peer, candidates.size(), by_relay, policy, direct);
   if (by_relay && !direct && direct.error() == PathErrc::no_candidates) return {};
   return direct;
 }
@@ -99,6 +100,7 @@ void NodeCore::give_up_seeking(const NodeId& peer) {
 void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
   if (auto* session = std::get_if<RelaySessionUp>(&event)) {
     const NetworkPath path = relayed_path(session->session);
+    decisions_.write(now, session->peer, decision::SessionUp{session->relay});
     const auto dial = relay_dials_.find(session->peer);
     if (dial != relay_dials_.end()) {
       (void)connectivity_->connect(now, session->peer, std::span(&path, 1), dial->second.policy);
@@ -108,17 +110,17 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     }
   } else if (auto* unreachable = std::get_if<RelayUnreachable>(&event)) {
     const auto dial = relay_dials_.find(unreachable->peer);
+    decisions_.write(now, unreachable->peer, decision::NoRelayHasPeer{unreachable->reason});
     if (dial == relay_dials_.end()) return;
     auto direct_failed = std::move(dial->second.direct_failed);
     give_up_seeking(unreachable->peer);
     if (connectivity_->connected(unreachable->peer) || connectivity_->dialling(unreachable->peer)) {
       return;  // what becomes of that is told by it
     }
-    if (direct_failed) {
-      events_.push_back(std::move(*direct_failed));
-    } else {
-      events_.push_back(PeerUnreachable{unreachable->peer, unreachable->reason, ""});
-    }
+    PeerUnreachable told{unreachable->peer, unreachable->reason, ""};
+    if (direct_failed) told = std::move(*direct_failed);
+    decisions_.write(now, told.peer, decision::Unreachable{told.error, told.reason});
+    events_.push_back(std::move(told));
   } else if (auto* up = std::get_if<RelayUp>(&event)) {
     // A TCP connection's address is nothing that a peer could use.
     if (!up->tunnelled) observed_[up->relay] = up->observed;
@@ -133,6 +135,7 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     if (attested->seen) punching_.on_attested(attested->peer, attested->external.ip);
     punching_.consider(now, *connectivity_, attested->peer);
   } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
+    decisions_.write(now, over->peer, decision::SessionDown{over->relay, over->reason});
     connectivity_->remove_path(over->peer, relayed_path(over->session));
   }
 }
@@ -184,9 +187,12 @@ void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
     (void)resolve_relay(*path);  // of the relay's address, not of what it says of ours
     context.met_in = scope_of(path->remote.ip, rules_);
   }
+  const auto judged = judge_candidates(told.told.candidates, context);
+  note_candidates(now, told.peer, judged);
   std::vector<NetworkPath> paths;
-  for (const Candidate& candidate : usable_candidates(told.told.candidates, context)) {
-    const auto more = paths_to(candidate.address, endpoints_);
+  for (const JudgedCandidate& one : judged) {
+    if (one.rule != CandidateRule::usable) continue;
+    const auto more = paths_to(one.candidate.address, endpoints_);
     paths.insert(paths.end(), more.begin(), more.end());
   }
   connectivity_->add_paths(now, told.peer, paths);
