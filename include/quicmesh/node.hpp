@@ -19,7 +19,9 @@
 #include "quicmesh/config.hpp"
 #include "quicmesh/connection.hpp"
 #include "quicmesh/event.hpp"
+#include "quicmesh/explanation.hpp"
 #include "quicmesh/node_address.hpp"
+#include "quicmesh/path_status.hpp"
 #include "quicmesh/stream.hpp"
 #include "quicmesh/task.hpp"
 
@@ -29,15 +31,21 @@ namespace io {
 class NodeHub;
 }
 
-/// One known path to a peer.
-struct PathStatus {
-  SocketAddress remote;  // the relay's if there is one
-  std::optional<NodeId> relay;
-  IpAddress local;        // unspecified where the kernel chooses
-  bool over_tls = false;  // to the relay, since UDP did not answer; `remote` is its TCP address
-  bool current = false;
+/// A relay that this node knows as a client.
+struct RelayStatus {
+  NodeId relay;
+  bool configured = false;  // else another relay named it
+  bool up = false;
   std::optional<Duration> rtt;
-  std::size_t mtu_bytes = 0;  // UDP payload; of the current path only
+  unsigned load_percent = 0;
+  std::size_t sessions = 0;  // of this node's
+};
+
+/// How far finding out about the NAT has come.
+struct NatStatus {
+  std::optional<NatReport> report;  // of the last discovery that has ended
+  std::size_t servers = 0;          // to ask: relays that are up, and those of the configuration
+  bool running = false;             // one is under way, or about to begin
 };
 
 /// What a closing node still waits for.
@@ -141,6 +149,13 @@ class Node : public std::enable_shared_from_this<Node> {
   Task<void> suggest_path(NodeId peer, SocketAddress remote);
   /// What the NAT in front of this node does; nothing as long as no server has been asked.
   Task<std::optional<NatReport>> nat_report();
+  Task<NatStatus> nat_status();
+  /// Asks these too, if what is known of the NAT leaves anything open; at most 8 in all.
+  Task<void> add_stun_servers(std::vector<SocketAddress> servers);
+  Task<std::vector<RelayStatus>> relays();
+  /// Why the connection to `peer` is as it is, or why there is none. Decisions about the last 256
+  /// peers are kept, 64 each.
+  Task<Explanation> why(NodeId peer);
   /// Why the last connection or dial to `peer` ended, in words; empty if none did.
   [[nodiscard]] std::string last_reason(NodeId peer) const;
   Task<NodeStatus> status();

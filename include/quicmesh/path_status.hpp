@@ -37,7 +37,8 @@ enum class PathKind : std::uint8_t {
 struct PathStatus {
   SocketAddress remote;  // the relay's if there is one
   std::optional<NodeId> relay;
-  IpAddress local;  // unspecified where the kernel chooses
+  IpAddress local;        // unspecified where the kernel chooses
+  bool over_tls = false;  // to the relay, since UDP did not answer; `remote` is its TCP address
   bool current = false;
   std::optional<Duration> rtt;
   std::size_t mtu_bytes = 0;  // UDP payload; of the current path only

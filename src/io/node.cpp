@@ -275,22 +275,9 @@ std::vector<NodeId> Node::peers() const {
 }
 
 Task<std::vector<PathStatus>> Node::paths(NodeId peer) {
-  auto look = [peer](Instant, NodeCore& core) -> Result<std::vector<PathStatus>> {
+  auto look = [peer](Instant now, NodeCore& core) -> Result<std::vector<PathStatus>> {
     if (!core.connectivity().connected(peer)) return failure(PathErrc::not_connected);
-    std::vector<PathStatus> out;
-    for (const PathReport& report : core.connectivity().paths(peer)) {
-      PathStatus status;
-      NetworkPath real = report.path;
-      status.relay = core.resolve_relay(real);
-      status.remote = real.remote;
-      status.local = real.local;
-      status.over_tls = is_tunnelled(real);
-      status.current = report.current;
-      status.rtt = report.rtt;
-      status.mtu_bytes = report.mtu_bytes;
-      out.push_back(status);
-    }
-    return out;
+    return core.paths(now, peer);
   };
   return ask_core<std::vector<PathStatus>>(hub_, std::move(look));
 }
@@ -319,6 +306,44 @@ Task<std::optional<NatReport>> Node::nat_report() {
     return report_of(*core.nat());
   };
   return ask_core<std::optional<NatReport>>(hub_, std::move(look));
+}
+
+Task<NatStatus> Node::nat_status() {
+  auto look = [](Instant now, NodeCore& core) -> Result<NatStatus> {
+    NatStatus status;
+    if (core.nat()) status.report = report_of(*core.nat());
+    status.servers = core.nat_watch().servers().size();
+    status.running = core.nat_watch().is_running(now);
+    return status;
+  };
+  return ask_core<NatStatus>(hub_, std::move(look));
+}
+
+Task<void> Node::add_stun_servers(std::vector<SocketAddress> servers) {
+  auto add = [servers = std::move(servers)](Instant now, NodeCore& core) -> Result<void> {
+    core.add_stun_servers(now, servers);
+    return {};
+  };
+  return ask_core<void>(hub_, std::move(add));
+}
+
+Task<std::vector<RelayStatus>> Node::relays() {
+  auto look = [](Instant, NodeCore& core) -> Result<std::vector<RelayStatus>> {
+    std::vector<RelayStatus> out;
+    for (const RelayReport& relay : core.relays().relays()) {
+      out.push_back(
+          {relay.id, relay.configured, relay.up, relay.rtt, relay.load_percent, relay.sessions});
+    }
+    return out;
+  };
+  return ask_core<std::vector<RelayStatus>>(hub_, std::move(look));
+}
+
+Task<Explanation> Node::why(NodeId peer) {
+  auto look = [peer](Instant now, NodeCore& core) -> Result<Explanation> {
+    return core.explain(now, peer);
+  };
+  return ask_core<Explanation>(hub_, std::move(look));
 }
 
 std::string Node::last_reason(NodeId peer) const {

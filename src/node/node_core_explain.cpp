@@ -168,6 +168,7 @@ std::vector<PathStatus> NodeCore::paths(Instant now, const NodeId& peer) const {
     status.relay = resolve_relay(real);
     status.remote = real.remote;
     status.local = real.local;
+    status.over_tls = is_tunnelled(real);
     status.current = report.current;
     status.rtt = report.rtt;
     status.mtu_bytes = report.mtu_bytes;
