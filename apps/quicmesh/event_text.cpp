@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "explanation_text.hpp"
 #include "output.hpp"
 #include "text.hpp"
 
@@ -72,7 +73,9 @@ std::string summary_text(const Object& event) {
   if (event.contains("first_byte_ms") && event.at("first_byte_ms").is_number())
     text += fmt::format(", first byte after {:.1f} ms", number_of(event, "first_byte_ms"));
   const std::string path = member(event, "path");
-  return path.empty() ? text : text + ", " + path;
+  if (!path.empty()) text += ", " + path;
+  const std::string technique = member(event, "technique");
+  return technique.empty() || path == "relayed" ? text : text + " (" + technique + ")";
 }
 
 std::string done_text(const Object& event) {
@@ -97,16 +100,6 @@ std::string offer_text(const Object& event) {
 std::string peer_text(const Object& event) {
   return fmt::format("{}  {} by {}, {:.1f} ms", member(event, "peer"), member(event, "path"),
                      member(event, "remote"), ms_of(event, "rtt_us"));
-}
-
-std::string path_text(const Object& event) {
-  std::string text = fmt::format("{} {} by {}", flag_of(event, "current") ? "*" : " ",
-                                 member(event, "path"), member(event, "remote"));
-  if (event.contains("rtt_us") && event.at("rtt_us").is_number())
-    text += fmt::format("  {:.1f} ms", ms_of(event, "rtt_us"));
-  if (integer_of(event, "mtu_bytes") > 0)
-    text += fmt::format("  mtu {}", integer_of(event, "mtu_bytes"));
-  return text;
 }
 
 /// One member a line.
@@ -192,6 +185,8 @@ constexpr std::array forms{
          }},
     Form{"peer", peer_text},
     Form{"path", path_text},
+    Form{"why", why_text},
+    Form{"doctor", doctor_text},
     Form{"setting", setting_text},
     Form{"limit", limit_text},
     Form{"note", [](const Object& event) { return text_of(event, "message"); }},

@@ -24,6 +24,7 @@ void add_node_settings(CLI::App& command, Invocation& invocation) {
   add_setting(command, invocation, "--relay-via", "relay_via");
   add_setting(command, invocation, "--relay-tls", "relay_tls");
   add_setting(command, invocation, "--relay-tls-port", "relay_tls_port");
+  add_setting(command, invocation, "--stun", "stun");
   command.add_flag_callback(
       "--relay", [&invocation] { invocation.flags["relay"] = {"true"}; }, "forward for others");
   command.add_flag_callback(

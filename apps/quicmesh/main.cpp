@@ -83,6 +83,7 @@ int run(int argc, char** argv) {
   add_id_command(app, invocation);
   add_up_command(app, invocation);
   add_status_commands(app, invocation);
+  add_doctor_command(app, invocation);
   add_ping_command(app, invocation);
   add_send_command(app, invocation);
   add_recv_command(app, invocation);

@@ -19,7 +19,8 @@ struct Entry {
 
 constexpr std::array entries{
     Entry{"status", status_operation}, Entry{"peers", peers_operation},
-    Entry{"paths", paths_operation},   Entry{"ping", ping_operation},
+    Entry{"paths", paths_operation},   Entry{"why", why_operation},
+    Entry{"doctor", doctor_operation}, Entry{"ping", ping_operation},
     Entry{"send", send_operation},     Entry{"recv", recv_operation},
 };
 

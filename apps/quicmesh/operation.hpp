@@ -33,6 +33,8 @@ using OperationFunction = asio::awaitable<int> (*)(Operation operation);
 asio::awaitable<int> status_operation(Operation operation);
 asio::awaitable<int> peers_operation(Operation operation);
 asio::awaitable<int> paths_operation(Operation operation);
+asio::awaitable<int> why_operation(Operation operation);
+asio::awaitable<int> doctor_operation(Operation operation);
 asio::awaitable<int> ping_operation(Operation operation);
 asio::awaitable<int> send_operation(Operation operation);
 asio::awaitable<int> recv_operation(Operation operation);

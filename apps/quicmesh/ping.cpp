@@ -47,6 +47,7 @@ struct PingTally {
   std::optional<double> first_byte_ms;
   std::optional<double> direct_ms;
   std::string path;
+  std::string technique;  // by which the path came about, at the end
 };
 
 boost::json::value number_or_null(const std::optional<double>& number) {
@@ -59,7 +60,9 @@ boost::json::object summary_of(const PingTally& tally) {
           {"received", tally.received},
           {"first_byte_ms", number_or_null(tally.first_byte_ms)},
           {"direct_ms", number_or_null(tally.direct_ms)},
-          {"path", tally.path}};
+          {"path", tally.path},
+          {"technique", tally.technique.empty() ? boost::json::value(nullptr)
+                                                : boost::json::value(tally.technique)}};
 }
 
 Bytes ping_message(std::int64_t seq) {
@@ -122,6 +125,12 @@ asio::awaitable<PathStatus> current_path(NodeHost& host, NodeId peer) {
     if (path.current) co_return path;
   }
   co_return PathStatus();
+}
+
+asio::awaitable<std::string> technique_of(NodeHost& host, NodeId peer) {
+  auto asking = host.node()->why(peer);
+  const auto why = co_await std::move(asking);
+  co_return why ? std::string(why->technique) : std::string();
 }
 
 /// Exchanges the pings of the request; the failure that ended them, if any.
@@ -213,6 +222,8 @@ asio::awaitable<int> ping_operation(Operation operation) {
   const auto done = co_await std::move(exchanging);
   int code = tally.received > 0 ? exit_done : exit_timed_out;
   if (!done) code = operation.fail(done.error());
+  auto asking = technique_of(operation.host, request->peer.id);
+  tally.technique = co_await std::move(asking);
   auto finishing = stream->finish();
   (void)co_await std::move(finishing);  // all answers are here
   operation.emit(summary_of(tally));

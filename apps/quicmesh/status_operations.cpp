@@ -1,4 +1,6 @@
 // The operations that ask a node about itself: status, peers, paths.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
 
@@ -42,16 +44,31 @@ boost::json::object counters_of(const NodeStatus& status) {
           {"tunnels_closed_stalled", status.tunnels_closed_stalled}};
 }
 
-boost::json::object path_of(const PathStatus& path) {
-  return {{"event", "path"},
-          {"path", path_name(path.relay)},
-          {"remote", path.remote.to_string()},
-          {"relay", relay_value(path.relay)},
-          {"leg", leg_name(path.over_tls)},
-          {"local", path.local.to_string()},
-          {"current", path.current},
-          {"rtt_us", rtt_value(path.rtt)},
-          {"mtu_bytes", path.mtu_bytes}};
+boost::json::object path_of(std::size_t row, const PathStatus& path) {
+  boost::json::object event{{"event", "path"},
+                            {"row", row},
+                            {"path", path_name(path.relay)},
+                            {"kind", to_string(path.kind)},
+                            {"remote", path.remote.to_string()},
+                            {"relay", relay_value(path.relay)},
+                            {"leg", leg_name(path.over_tls)},
+                            {"local", path.local.to_string()},
+                            {"current", path.current},
+                            {"state", to_string(path.state)},
+                            {"held_s", nullptr},
+                            {"rtt_us", rtt_value(path.rtt)},
+                            {"loss", nullptr},
+                            {"probes_sent", path.probes_sent},
+                            {"probes_answered", path.probes_answered},
+                            {"mtu_bytes", path.mtu_bytes},
+                            {"bytes_sent", path.bytes_sent},
+                            {"bytes_received", path.bytes_received}};
+  if (path.held_for) event["held_s"] = std::chrono::duration<double>(*path.held_for).count();
+  if (path.probes_sent > 0) {
+    const double answered = std::min(path.probes_answered, path.probes_sent);
+    event["loss"] = 1 - answered / path.probes_sent;
+  }
+  return event;
 }
 
 }  // namespace
@@ -100,8 +117,8 @@ asio::awaitable<int> paths_operation(Operation operation) {
   if (!paths)
     co_return operation.fail(
         make_failure(fmt::format("no paths to {}", peer->id.prefix()), paths.error()));
-  for (const PathStatus& path : *paths)
-    operation.emit(path_of(path));
+  for (std::size_t row = 0; row < paths->size(); ++row)
+    operation.emit(path_of(row, (*paths)[row]));
   co_return exit_done;
 }
 

@@ -9,7 +9,7 @@ import unittest
 
 from harness import BINARY, CliTest, Finished, PATIENCE
 
-COMMANDS = [["id"], ["up"], ["status"], ["peers"], ["paths"], ["ping"], ["send"], ["recv"],
+COMMANDS = [["id"], ["up"], ["status"], ["peers"], ["paths"], ["why"], ["doctor"], ["ping"], ["send"], ["recv"],
             ["config"], ["config", "show"], ["limits"], ["bench"], ["demo"]]
 SOME_ID = "ab" * 32
 

@@ -14,7 +14,7 @@ import unittest
 from harness import BINARY, CliTest, INTERRUPT, KILL, PATIENCE, TERMINATE
 
 PONG = {"event", "seq", "rtt_us", "path", "remote", "relay"}
-SUMMARY = {"event", "sent", "received", "first_byte_ms", "direct_ms", "path"}
+SUMMARY = {"event", "sent", "received", "first_byte_ms", "direct_ms", "path", "technique"}
 
 
 class Up(CliTest):
