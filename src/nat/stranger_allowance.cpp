@@ -19,6 +19,7 @@ bool StrangerAllowance::take(Instant now, const IpAddress& ip) {
     found = entries_.emplace(ip, Entry{}).first;
   }
   Entry& entry = found->second;
+  if (now - entry.last >= forgotten_after) entry.sent = 0;
   if (!entry.answered && entry.sent >= packets_max) {
     ++refused_;
     return false;
@@ -28,10 +29,12 @@ bool StrangerAllowance::take(Instant now, const IpAddress& ip) {
   return true;
 }
 
-unsigned StrangerAllowance::left(const IpAddress& ip) const {
+unsigned StrangerAllowance::left(Instant now, const IpAddress& ip) const {
   const auto found = entries_.find(ip);
   if (found == entries_.end()) return packets_max;
-  return found->second.answered ? packets_max : packets_max - found->second.sent;
+  const Entry& entry = found->second;
+  const bool rested = now - entry.last >= forgotten_after;
+  return entry.answered || rested ? packets_max : packets_max - entry.sent;
 }
 
 void StrangerAllowance::answered(const IpAddress& ip) {

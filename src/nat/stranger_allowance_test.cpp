@@ -13,16 +13,19 @@ IpAddress ip(unsigned number) {
 constexpr Instant start{1000s};
 
 // THREATS TQ10.
-TEST(StrangerAllowance, gives_ten_packets_to_an_address_for_good) {
+TEST(StrangerAllowance, gives_ten_packets_to_an_address_and_none_until_an_hour_later) {
   StrangerAllowance allowance;
   for (unsigned i = 0; i < StrangerAllowance::packets_max; ++i)
     EXPECT_TRUE(allowance.take(start, ip(1)));
-  for (unsigned hour = 0; hour < 48; ++hour)
-    EXPECT_FALSE(allowance.take(start + hour * 1h, ip(1)));
+  for (unsigned minute = 0; minute < 60; ++minute)
+    EXPECT_FALSE(allowance.take(start + minute * 1min, ip(1)));
   EXPECT_TRUE(allowance.take(start, ip(2)));
-  EXPECT_EQ(allowance.left(ip(1)), 0u);
-  EXPECT_EQ(allowance.left(ip(2)), StrangerAllowance::packets_max - 1);
-  EXPECT_EQ(allowance.refused(), 48u);
+  EXPECT_EQ(allowance.left(start, ip(1)), 0u);
+  EXPECT_EQ(allowance.left(start, ip(2)), StrangerAllowance::packets_max - 1);
+  EXPECT_EQ(allowance.refused(), 60u);
+  for (unsigned i = 0; i < StrangerAllowance::packets_max; ++i)
+    EXPECT_TRUE(allowance.take(start + StrangerAllowance::forgotten_after, ip(1)));
+  EXPECT_FALSE(allowance.take(start + StrangerAllowance::forgotten_after, ip(1)));
 }
 
 TEST(StrangerAllowance, has_no_bound_for_who_answered) {

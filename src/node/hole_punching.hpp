@@ -23,7 +23,9 @@ class HolePunching {
   static constexpr std::size_t peers_max = 1024;  // whose profiles are kept; one more is not
   static constexpr Duration retry_interval = 5s;  // where too many punches are under way
 
-  HolePunching(SecureRng& secure_rng, Rng rng) : puncher_(secure_rng, rng, allowance_) {}
+  /// `strangers` outlives the object: it bounds what all probes of the node add up to.
+  HolePunching(SecureRng& secure_rng, Rng rng, StrangerAllowance& strangers)
+      : puncher_(secure_rng, rng, strangers) {}
 
   /// What this side knows of itself.
   struct Own {
@@ -92,7 +94,6 @@ class HolePunching {
   void give_back(Entry& entry);
   void plan_retry(Entry& entry, Instant at);
 
-  StrangerAllowance allowance_;
   Puncher puncher_;
   Own own_;
   std::map<NodeId, Entry> peers_;

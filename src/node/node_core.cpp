@@ -14,23 +14,23 @@ constexpr std::uint64_t punch_rng_stream = 0x70756e6368;  // "punch"
 
 }  // namespace
 
-NodeCore::NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng)
+NodeCore::NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng,
+                   std::unique_ptr<Connectivity> connectivity)
     : identity_(identity),
       id_(identity.node_id()),
       secure_rng_(secure_rng),
+      connectivity_(std::move(connectivity)),
       relay_user_(id_, rng),
       stun_server_(std::in_place, StunServerConfig(), secure_rng),
       nat_watch_(secure_rng),
-      punching_(secure_rng, Rng(rng.next() ^ punch_rng_stream)) {}
+      punching_(secure_rng, Rng(rng.next() ^ punch_rng_stream), connectivity_->strangers()) {}
 
 Result<std::unique_ptr<NodeCore>> NodeCore::create(QuicConfig config, const Keypair& identity,
                                                    SecureRng& secure_rng, Rng rng) {
   auto connectivity = Connectivity::create(std::move(config), identity, secure_rng, rng);
   if (!connectivity) return failure(connectivity.error());
-  auto node = std::unique_ptr<NodeCore>(
-      new NodeCore(identity, secure_rng, Rng(rng.next() ^ relay_rng_stream)));
-  node->connectivity_ = std::move(*connectivity);
-  return node;
+  return std::unique_ptr<NodeCore>(new NodeCore(
+      identity, secure_rng, Rng(rng.next() ^ relay_rng_stream), std::move(*connectivity)));
 }
 
 void NodeCore::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn,

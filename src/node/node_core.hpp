@@ -142,7 +142,8 @@ class NodeCore {
   [[nodiscard]] const NodeId& id() const { return id_; }
 
  private:
-  NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng);
+  NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng,
+           std::unique_ptr<Connectivity> connectivity);
 
   void handle_relay_frame(Instant now, const NetworkPath& path, MutableByteView datagram);
   /// Carries events between the cores until there are none left.

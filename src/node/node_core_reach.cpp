@@ -178,6 +178,9 @@ void NodeCore::tell_candidates() {
 
 void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
   if (policy_ == PathPolicy::relay_only) return;  // a probe would show this node's address
+  // A relay has a public address, where its peers find it: it sends to none that it is told
+  // (THREATS TR1). From where they come it learns from their own probes.
+  if (relay_host_) return;
   CandidateContext context;
   context.endpoints = endpoints_;
   context.rules = rules_;

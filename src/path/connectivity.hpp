@@ -34,6 +34,7 @@
 #include "base/core.hpp"
 #include "base/rng.hpp"
 #include "base/timer_heap.hpp"
+#include "nat/stranger_allowance.hpp"
 #include "path/control_message.hpp"
 #include "path/link.hpp"
 #include "path/path_event.hpp"
@@ -52,6 +53,7 @@ struct ConnectivityCounters {
   std::uint64_t flow_datagrams_dropped = 0;
   std::uint64_t streams_unnamed = 0;  // reset for a malformed header
   std::uint64_t paths_refused = 0;    // more than a peer may make us probe
+  std::uint64_t probes_withheld = 0;  // beyond what a stranger's address gets
 };
 
 /// One row of `paths NODE`.
@@ -99,6 +101,8 @@ class Connectivity {
   /// Sends one authenticated probe on `path`, known or not, that dies after `hop_limit` routers if
   /// that is not 0; PeerPathFound tells if it is answered. Whoever asks keeps the caps (TQ10).
   void punch(const NodeId& peer, const NetworkPath& path, std::uint8_t hop_limit = 0);
+  /// What addresses get that have never answered, over all peers; for `punch` too.
+  [[nodiscard]] StrangerAllowance& strangers() { return strangers_; }
   /// Says `body` (at most punch_told_max bytes) to the peer's hole puncher.
   void say_punch(const NodeId& peer, Bytes body);
   /// The path is over for good; the one in use stays until it is left.
@@ -213,6 +217,8 @@ class Connectivity {
   bool migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately,
                     const MoveReason& why);
   void send_probes(Instant now, Link& link);
+  /// Whether one more probe may go to `target`, which the peer may have named (THREATS TQ10).
+  bool may_probe(Instant now, const Link& link, const PathProber::Target& target);
   void send_frame(Link& link, const NetworkPath& path, ProbeFrameType type, std::uint64_t nonce,
                   std::uint16_t epoch, std::uint8_t hop_limit = 0);
   void on_new_path(Instant now, Link& link, const NetworkPath& path, bool answered);
@@ -244,6 +250,7 @@ class Connectivity {
   std::set<NodeId> dialling_;  // peers with a Dial, in order
   CandidatesMessage candidates_;
   bool automatic_ = true;
+  StrangerAllowance strangers_;
   ConnectivityCounters counters_;
 
   static constexpr std::size_t small_answers_max = 1024;  // newest refused

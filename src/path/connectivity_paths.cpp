@@ -58,7 +58,10 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
         } else {
           on_rebound_answer(now, *link, path, frame->nonce);
         }
-      } else if (on_current) {
+        break;
+      }
+      if (!is_relayed(path)) strangers_.answered(path.remote.ip);  // the nonce went there alone
+      if (on_current) {
         link->watch.probe_answered(now, in_flight);
         if (!link->dialler) events_.push_back(PeerPathProved{link->handle, path});
       } else {
@@ -99,11 +102,26 @@ void Connectivity::say_punch(const NodeId& peer, Bytes body) {
   if (Link* link = active_link(peer)) send_control(*link, OpaquePunchMessage{std::move(body)});
 }
 
+bool Connectivity::may_probe(Instant now, const Link& link, const PathProber::Target& target) {
+  if (is_relayed(target.path) || target.rtt) return true;
+  // One packet for one that came: from there, so the far end's NAT has opened.
+  if (target.heard_since_probed()) return true;
+  const NetworkPath current = current_path_of(link);  // which QUIC has validated
+  if (!is_relayed(current) && current.remote.ip == target.path.remote.ip) return true;
+  const IpAddress& stranger = target.path.remote.ip;
+  return strangers_.left(now, stranger) > StrangerAllowance::kept_for_punches &&
+         strangers_.take(now, stranger);
+}
+
 void Connectivity::send_probes(Instant now, Link& link) {
   while (true) {
     const std::uint64_t nonce = secure_rng_.next_u64() | 1;  // 0 means none
     const PathProber::Target* target = link.prober.next_due(now, nonce);
     if (target == nullptr) return;
+    if (!may_probe(now, link, *target)) {
+      ++counters_.probes_withheld;
+      continue;
+    }
     const PathTable::Entry* entry = link.table.find(target->path);
     const bool current = entry != nullptr && entry->path == current_path_of(link);
     std::uint16_t epoch = entry == nullptr ? 0 : entry->epoch;

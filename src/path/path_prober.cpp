@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace quicmesh {
 namespace {
@@ -87,6 +88,7 @@ const PathProber::Target* PathProber::next_due(Instant now, std::uint64_t nonce)
     }
     ++target.unanswered;
     target.answers <<= 1;
+    target.probed_before = std::exchange(target.probed_at, now);
     target.recent[target.sent_count++ % target.recent.size()] = {nonce, now};
     schedule(now, target);
     return &target;

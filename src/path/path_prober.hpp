@@ -58,6 +58,11 @@ class PathProber {
     /// Probes on which there is a verdict: the newest is left out as long as it may be answered.
     [[nodiscard]] unsigned sent_lately() const;
     [[nodiscard]] unsigned answered_lately() const;
+
+    Instant probed_at{};      // when the last probe was due
+    Instant probed_before{};  // and the one before
+    /// Something came from there between the last two.
+    [[nodiscard]] bool heard_since_probed() const { return heard_at > probed_before; }
   };
 
   explicit PathProber(Rng rng) : rng_(rng) {}
