@@ -13,6 +13,13 @@ WallTime wall_time() {
   return WallTime{std::chrono::duration_cast<std::chrono::seconds>(since_1970).count()};
 }
 
+bool all_relay_frames(ByteView train, std::size_t segment_size) {
+  for (std::size_t at = 0; at < train.size(); at += segment_size) {
+    if (!is_relay_frame_type(train[at])) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<HostedNode>> HostedNode::create(QuicConfig config, Keypair identity,
@@ -28,19 +35,49 @@ Result<std::unique_ptr<HostedNode>> HostedNode::create(QuicConfig config, Keypai
 
 void HostedNode::receive(SocketId id, MutableByteView buffer) {
   UdpSocket* socket = sockets_.find(id);
-  for (std::size_t i = 0; socket != nullptr && i < receives_per_turn; ++i) {
-    const auto train = socket->receive(buffer);
-    if (!train) return;
-    take_in(EventLoop::now(), {id, train->local, train->remote}, *train, buffer);
+  const bool gathers = core_->relay_server() != nullptr;
+  RelayGather gather;
+  for (std::size_t turn = 0; socket != nullptr && turn < receives_per_turn;) {
+    if (buffer.size() - gather.end() < UdpSocket::receive_buffer_size) hand_over(gather, buffer);
+    const auto train = socket->receive(buffer.subspan(gather.end()));
+    if (!train) break;
+    const NetworkPath path{id, train->local, train->remote};
+    const MutableByteView bytes = buffer.subspan(gather.end(), train->size);
+    if (!gathers || !all_relay_frames(bytes, train->segment_size)) {
+      const std::size_t begin = gather.end();
+      hand_over(gather, buffer);
+      hand_over(path, train->ecn, buffer.subspan(begin, train->size), train->segment_size);
+      ++turn;
+    } else if (!gather.join(path, train->size, train->segment_size)) {
+      RelayGather next = gather;
+      next.restart(path, train->size, train->segment_size);
+      hand_over(gather, buffer);
+      gather = next;
+      ++turn;
+    }
+    if (!gather.empty() && gather.full()) {
+      hand_over(gather, buffer);
+      ++turn;
+    }
   }
+  hand_over(gather, buffer);
 }
 
-void HostedNode::take_in(Instant now, const NetworkPath& path, const ReceivedTrain& train,
-                         MutableByteView data) {
-  if (forward(now, path, data.first(train.size), train.segment_size)) return;
-  for (std::size_t offset = 0; offset < train.size; offset += train.segment_size) {
-    const std::size_t size = std::min(train.segment_size, train.size - offset);
-    core_->handle_datagram(now, path, train.ecn, data.subspan(offset, size));
+void HostedNode::hand_over(RelayGather& gather, MutableByteView buffer) {
+  if (!gather.empty()) {
+    hand_over(gather.path(), Ecn::not_ect, buffer.subspan(gather.begin(), gather.size()),
+              gather.segment_size());
+  }
+  gather.clear();
+}
+
+void HostedNode::hand_over(const NetworkPath& path, Ecn ecn, MutableByteView train,
+                           std::size_t segment_size) {
+  const Instant now = EventLoop::now();
+  if (forward(now, path, train, segment_size)) return;
+  for (std::size_t offset = 0; offset < train.size(); offset += segment_size) {
+    const std::size_t size = std::min(segment_size, train.size() - offset);
+    core_->handle_datagram(now, path, ecn, train.subspan(offset, size));
   }
 }
 
@@ -49,9 +86,7 @@ void HostedNode::take_in(Instant now, const NetworkPath& path, const ReceivedTra
 bool HostedNode::forward(Instant now, const NetworkPath& source, ByteView train,
                          std::size_t segment_size) {
   // A client's relayed datagrams and its packets to this node may come in one train.
-  for (std::size_t at = 0; at < train.size(); at += segment_size) {
-    if (!is_relay_frame_type(train[at])) return false;
-  }
+  if (!all_relay_frames(train, segment_size)) return false;
   std::array<RelayRun, forward_runs> runs;
   while (!train.empty()) {
     const auto plan = core_->forward_train(now, source, train, segment_size, runs);
@@ -182,7 +217,8 @@ void HostedNode::receive_from_tunnels(MutableByteView buffer) {
   const Instant now = EventLoop::now();
   tunnels_->handle_ready(now);
   while (const auto arrival = tunnels_->receive(now, buffer))
-    take_in(now, arrival->path, arrival->train, buffer);
+    const ReceivedTrain& train = arrival->train;
+    hand_over(arrival->path, train.ecn, buffer.first(train.size), train.segment_size);
   (void)deliver_tunnel_events(now);
 }
 

@@ -1,6 +1,7 @@
 // A NodeCore with its sockets: what the network thread drives for one node.
 //
 // Receiving: a train is cut into datagrams by its segment size, with one timestamp for the train.
+// A relay forwards trains whole, and makes some of what came singly (relay_gather.hpp).
 // Sending: what a full socket did not take is kept, and the core is not asked for more until it is
 // gone; nothing is dropped here.
 //
@@ -15,6 +16,7 @@
 
 #include "crypto/system_rng.hpp"
 #include "io/node_client.hpp"
+#include "io/relay_gather.hpp"
 #include "io/socket_table.hpp"
 #include "io/tunnel_set.hpp"
 #include "node/node_core.hpp"
@@ -25,7 +27,7 @@ namespace quicmesh::io {
 class HostedNode {
  public:
   /// Trains taken from one socket before the others, and sent before anything is received again.
-  static constexpr std::size_t receives_per_turn = 16;
+  static constexpr std::size_t receives_per_turn = 16;  // what a relay gathers is one
   static constexpr std::size_t trains_per_turn = 16;
   /// How long to wait after ENOBUFS, which no readiness event ends.
   static constexpr Duration no_buffers_pause = 200us;
@@ -44,7 +46,11 @@ class HostedNode {
   [[nodiscard]] NodeCore& core() { return *core_; }
   [[nodiscard]] UdpCounters counters() const { return sockets_.counters(); }
 
-  /// Everything below is called by the network thread alone. `buffer` holds 64 KB.
+  /// Room for a train behind one that is gathered; with less, nothing is gathered.
+  static constexpr std::size_t buffer_size = 2 * UdpSocket::receive_buffer_size;
+
+  /// Everything below is called by the network thread alone. `buffer` holds 64 KB, or
+  /// `buffer_size` where it is to gather.
   void receive(SocketId socket, MutableByteView buffer);
   void receive_from_tunnels(MutableByteView buffer);
   /// Applies commands, expires timers, sends, delivers events, until nothing is left to do now.
@@ -67,6 +73,8 @@ class HostedNode {
  private:
   static constexpr std::size_t forward_runs = 64;  // destinations in one train of a relay
 
+  void hand_over(RelayGather& gather, MutableByteView buffer);
+  void hand_over(const NetworkPath& path, Ecn ecn, MutableByteView train, std::size_t segment_size);
   bool forward(Instant now, const NetworkPath& source, ByteView train, std::size_t segment_size);
   struct Held {  // a train, or the rest of one, that waits for its socket
     Transmit transmit;
@@ -87,8 +95,6 @@ class HostedNode {
   bool serve_tunnel_requests();
   bool deliver_tunnel_events(Instant now);
   Result<void> make_tunnels();
-  void take_in(Instant now, const NetworkPath& path, const ReceivedTrain& train,
-               MutableByteView data);
 
   Keypair identity_;
   SystemRng secure_rng_;

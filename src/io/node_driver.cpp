@@ -70,7 +70,7 @@ NodeDriver::NodeDriver(std::shared_ptr<Mailbox> mailbox, Duration spin)
     : mailbox_(std::move(mailbox)),
       loop_(*mailbox_->loop_),
       spin_(spin),
-      buffer_(std::max(transmit_buffer_size, UdpSocket::receive_buffer_size)) {}
+      buffer_(std::max(transmit_buffer_size, HostedNode::buffer_size)) {}
 
 NodeDriver::~NodeDriver() {
   mailbox_->stop();
@@ -102,7 +102,7 @@ void NodeDriver::run() {
   }
   open_letters();
   while (!places_.empty()) {
-    places_.back().node->say_goodbye(buffer_);
+    places_.back().node->say_goodbye(sending_buffer());
     take_off(places_.size() - 1);
   }
 }
@@ -143,7 +143,7 @@ void NodeDriver::open_letters() {
     if (letter.kind == Mailbox::Letter::Kind::wake) {
       places_[found->second].due = true;
     } else {
-      places_[found->second].node->say_goodbye(buffer_);
+      places_[found->second].node->say_goodbye(sending_buffer());
       take_off(found->second);
     }
   }
@@ -203,7 +203,7 @@ void NodeDriver::settle(std::size_t index) {
   Place& place = places_[index];
   HostedNode& node = *place.node;
   place.due = false;
-  node.settle(buffer_);
+  node.settle(sending_buffer());
   place.deadline = node.deadline();
   watch_opened_sockets(place.id, node);
   const auto full = node.full_socket();

@@ -90,6 +90,11 @@ class NodeDriver {
   std::shared_ptr<Mailbox> mailbox_;  // shared with the handles of the public API
   EventLoop& loop_;
   Duration spin_;
+  /// What one train is written to; the rest is for what is gathered.
+  [[nodiscard]] MutableByteView sending_buffer() {
+    return MutableByteView(buffer_).first(transmit_buffer_size);
+  }
+
   Bytes buffer_;
   std::vector<Place> places_;
   std::unordered_map<std::uint64_t, std::size_t> index_of_;  // by HostedId
