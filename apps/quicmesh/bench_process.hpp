@@ -62,6 +62,7 @@ class BenchProcess {
   BenchProcess(const BenchProcess&) = delete;
   BenchProcess& operator=(const BenchProcess&) = delete;
 
+  [[nodiscard]] pid_t pid() const { return pid_; }
   /// The next line of its stdout, which must be a JSON object.
   Measured<boost::json::object> next(Duration limit);
   /// Writes a line to its stdin, and reads the answer.

@@ -10,6 +10,8 @@ std::span<const Bench> benches() {
       {"connect", "dial, prove both ids, close; 1 and 32 at once", bench_connect},
       {"handshake", "connections for each second of CPU time, beside TLS alone", bench_handshake},
       {"memory", "resident memory of an idle connection, 10,000 held", bench_memory},
+      {"relay", "a relay in bulk, beside a bare forwarder and coturn; latency, flows, fairness",
+       bench_relay},
       {"simulator", "the event queue, and simulated datagrams a second", bench_simulator},
   };
   return table;

@@ -38,6 +38,7 @@ BenchReport bench_rpc(const BenchOptions& options);
 BenchReport bench_connect(const BenchOptions& options);
 BenchReport bench_handshake(const BenchOptions& options);
 BenchReport bench_memory(const BenchOptions& options);
+BenchReport bench_relay(const BenchOptions& options);
 BenchReport bench_simulator(const BenchOptions& options);
 
 /// All benchmarks, in the order of `bench list`.

@@ -216,9 +216,10 @@ Result<SocketAddress> HostedNode::listen_for_tunnels(const SocketAddress& local)
 void HostedNode::receive_from_tunnels(MutableByteView buffer) {
   const Instant now = EventLoop::now();
   tunnels_->handle_ready(now);
-  while (const auto arrival = tunnels_->receive(now, buffer))
+  while (const auto arrival = tunnels_->receive(now, buffer)) {
     const ReceivedTrain& train = arrival->train;
     hand_over(arrival->path, train.ecn, buffer.first(train.size), train.segment_size);
+  }
   (void)deliver_tunnel_events(now);
 }
 

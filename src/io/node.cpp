@@ -113,10 +113,7 @@ Result<void> set_up_reach(NodeCore& core, const Config& config,
                           const std::vector<RelayHint>& relays) {
   const Instant now = io::EventLoop::now();
   if (config.laboratory_addresses) core.set_address_rules(AddressRules::laboratory);
-  if (config.serve_as_relay) {
-    core.serve_as_relay({.client_bytes_per_s = config.relay_client_bytes_per_s,
-                         .total_bytes_per_s = config.relay_total_bytes_per_s});
-  }
+  if (config.serve_as_relay) core.serve_as_relay(RelayLimits{});
   core.set_policy(policy_of(config.reach));
   core.set_endpoints(now, endpoints_of(sockets));
   if (config.reach == Reach::direct_only) return {};  // nor is it reached over one
