@@ -3,6 +3,8 @@
 // Counted at the victim.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sim/mesh_node.hpp"
 
 namespace quicmesh::sim {
@@ -39,9 +41,9 @@ struct World {
   void attack(const SocketAddress& address) {
     for (const auto& peer : hostile) {
       const NetworkPath path = peer->path(InterfaceId{0}, node->address(InterfaceId{0}));
-      peer->command([&](NodeCore& core, Instant now) {
+      EXPECT_TRUE(peer->command([&](NodeCore& core, Instant now) {
         return core.connect(now, node->id(), std::span(&path, 1));
-      });
+      }));
     }
     const auto connected = [&] {
       return std::ranges::all_of(hostile, [&](const auto& peer) {

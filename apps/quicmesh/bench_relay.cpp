@@ -13,7 +13,6 @@
 #include "bench_relay.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "bench_relay_node.hpp"
 #include "output.hpp"
