@@ -7,7 +7,9 @@
 #include <ranges>
 #include <utility>
 
+#include "base/tunnel_path.hpp"
 #include "node/node_core.hpp"
+#include "path/path_errc.hpp"
 
 namespace quicmesh {
 namespace {
