@@ -304,9 +304,9 @@ class Lab:
         self._ip(self.core, f"route add {public}/32 dev {name}")
         return Home(home.name, kind, home.netns, f"{inner}.2", public, [router])
 
-    def set_link(self, host, interface, state):
-        """Brings an interface of a host `up` or `down`; its default route comes back with it."""
-        self._ip(host, f"link set {interface} {state}")
+    def take_down(self, host, interface="eth0"):
+        """Ends an interface of a host as one that loses its network does: its addresses go too."""
+        self._ip(host, f"address flush dev {interface}", f"link set {interface} down")
 
     def limit_path(self, one, other, size):
         """The core drops IP packets above `size` bytes between two public addresses, in silence."""

@@ -13,6 +13,7 @@ import harness
 
 PORT = 4433
 KILL = harness.KILL
+PATIENCE = harness.PATIENCE
 
 
 class Running(harness.Running):
