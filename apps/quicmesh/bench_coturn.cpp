@@ -19,7 +19,8 @@ namespace {
 constexpr std::uint32_t magic_cookie = 0x2112a442;  // RFC 8489 s5
 constexpr std::uint16_t allocate_request = 0x0003;  // RFC 8656 s17
 constexpr std::uint16_t channel_bind_request = 0x0009;
-constexpr std::uint16_t success_bit = 0x0100;
+constexpr std::uint16_t success_bits = 0x0100;
+constexpr std::uint16_t error_bits = 0x0110;
 constexpr std::uint16_t attribute_channel_number = 0x000c;
 constexpr std::uint16_t attribute_xor_peer_address = 0x0012;
 constexpr std::uint16_t attribute_requested_transport = 0x0019;
@@ -85,8 +86,11 @@ Measured<void> ask(int socket, const SocketAddress& server, std::uint16_t type,
       continue;
     }
     const auto answered = static_cast<std::uint16_t>(answer[0] << 8 | answer[1]);
-    if (answered == (type | success_bit)) return {};
-    return std::unexpected("turnserver refuses a request of type " + std::to_string(type));
+    if (answered == (type | success_bits)) return {};
+    if (answered == (type | error_bits)) {
+      return std::unexpected("turnserver refuses a request of type " + std::to_string(type));
+    }
+    // The answer to an earlier request that was sent twice: this one is sent again.
   }
   return std::unexpected("turnserver does not answer");
 }

@@ -29,6 +29,7 @@ ABUSER = os.environ.get("QUICMESH_RELAY_ABUSER", "relay_abuser")
 SERVICE_PORT = 9999
 PORTS = (SERVICE_PORT, 5353)
 PRIVATE_LAN = "10.77.0"
+LAN_V6 = "2001:db8:aaaa"
 UDP = 17
 CHALLENGE = b"\x32"
 PROBES_MAX = 10
@@ -158,10 +159,11 @@ class Abuse(CliTest):
         self.host, self.address = self.lab.add_public("relay")
         self.victim_host, self.victim = self.lab.add_public("victim")
         self.abuser_host, self.abuser = self.lab.add_public("abuser")
-        self.victim_v6 = [self.lab.add_public_v6(host) for host in (self.host, self.victim_host)][1]
-        # The LAN has a private network as well.
+        # The LAN has IPv6 and a private network as well.
         for host, last in ((self.host, 1), (self.victim_host, 2), (self.abuser_host, 3)):
             self.run_inside(host, "ip", "address", "add", f"{PRIVATE_LAN}.{last}/24", "dev", "eth0")
+            self.run_inside(host, "ip", "address", "add", f"{LAN_V6}::{last}/64", "dev", "eth0", "nodad")
+        self.victim_v6 = f"{LAN_V6}::2"
         self.abusers = {self.abuser, f"{PRIVATE_LAN}.3"}
 
     def run_inside(self, host, *command, **options):

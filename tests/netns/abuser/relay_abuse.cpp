@@ -134,8 +134,8 @@ std::size_t abuse_by_requests(const RelayAbuse& abuse) {
       add(encode_relay_message(message), false);
       add(encode_relay_message(message), true);
     }
-    for (const std::uint8_t type : {11, 12, 127, 255})
-      add(unknown_message(type, victim), true);
+    for (const unsigned type : {11u, 12u, 127u, 255u})
+      add(unknown_message(static_cast<std::uint8_t>(type), victim), true);
   }
   Bytes many;
   for (std::uint8_t i = 0; i < nobodies; ++i) {
