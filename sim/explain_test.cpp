@@ -100,7 +100,8 @@ TEST(Explain, two_random_nats_say_relay_and_what_would_help) {
     EXPECT_NE(last_of(told, "relay_session"), nullptr);
     EXPECT_NE(last_of(told, "connected"), nullptr);
   }
-  const auto* dialled = last_of(why(world, *world.a, *world.b), "dialled");
+  const Explanation account = why(world, *world.a, *world.b);
+  const auto* dialled = last_of(account, "dialled");
   ASSERT_NE(dialled, nullptr);
   EXPECT_EQ(field<bool>(dialled, "relays_asked"), true);
 }
@@ -158,7 +159,9 @@ TEST(Explain, refused_candidates_are_named_with_their_rule) {
   for (const DecisionReport& report : told.decisions) {
     if (report.kind != "candidate_refused") continue;
     rules[*text_field(&report, "address")] = *text_field(&report, "rule");
-    if (text_field(&report, "address") == "10.1.2.3:4433") EXPECT_EQ(report.times, 5u);
+    if (text_field(&report, "address") == "10.1.2.3:4433") {
+      EXPECT_EQ(report.times, 5u);
+    }
   }
   EXPECT_EQ(rules["10.1.2.3:4433"], "other_network");
   EXPECT_EQ(rules["192.0.2.77:53"], "system_port");

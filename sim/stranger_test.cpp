@@ -37,10 +37,17 @@ struct World {
     return host;
   }
 
+  [[nodiscard]] InterfaceId interface_of(const MeshNode& of) {
+    return simulation.network().interfaces_of(of.host())[0];
+  }
+  [[nodiscard]] SocketAddress address_of(const MeshNode& of) {
+    return of.address(interface_of(of));
+  }
+
   /// All hostile peers connect, and then say that they are at `address`.
   void attack(const SocketAddress& address) {
     for (const auto& peer : hostile) {
-      const NetworkPath path = peer->path(InterfaceId{0}, node->address(InterfaceId{0}));
+      const NetworkPath path = peer->path(interface_of(*peer), address_of(*node));
       EXPECT_TRUE(peer->command([&](NodeCore& core, Instant now) {
         return core.connect(now, node->id(), std::span(&path, 1));
       }));
@@ -84,7 +91,7 @@ struct World {
 TEST(Stranger, gets_five_probes_whoever_names_it_and_however_often) {
   World world(1);
   for (int round = 0; round < 4; ++round) {
-    world.attack(world.victim->address(InterfaceId{0}));
+    world.attack(world.address_of(*world.victim));
     (void)world.simulation.run_for(90s);
     EXPECT_EQ(world.at_victim(), probes_max) << round;
     world.leave();
@@ -96,7 +103,7 @@ TEST(Stranger, gets_five_probes_whoever_names_it_and_however_often) {
 TEST(Stranger, gets_no_more_at_many_ports) {
   World world(2);
   for (std::uint16_t round = 0; round < 4; ++round) {
-    SocketAddress address = world.victim->address(InterfaceId{0});
+    SocketAddress address = world.address_of(*world.victim);
     address.port = static_cast<std::uint16_t>(address.port + (round + 1) % 4);
     world.attack(address);
     (void)world.simulation.run_for(30s);

@@ -24,7 +24,8 @@ class BirthdayTurns {
     std::erase(queue_, peer);
     if (holder_ != peer) return;
     holder_.reset();
-    budget_ += birthday_packets_max - std::min(packets_sent, birthday_packets_max);
+    const unsigned unused = birthday_packets_max - std::min(packets_sent, birthday_packets_max);
+    budget_ = std::min(budget_ + unused, budget_max);  // it may have been refilled meanwhile
   }
 
   /// Whose turn begins now.

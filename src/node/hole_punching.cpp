@@ -17,9 +17,24 @@ void HolePunching::set_peer(const NodeId& id, Peer peer) {
   }
 }
 
-void HolePunching::on_attested(const NodeId& id, const IpAddress& ip) {
+std::optional<NetworkPath> HolePunching::main_path(const SocketAddress& external,
+                                                   std::span<const LocalEndpoint> endpoints) const {
+  for (const NetworkPath& path : paths_to(external, endpoints)) {
+    if (!own_.external || path.socket == own_.socket) return path;
+  }
+  return std::nullopt;
+}
+
+bool HolePunching::is_news(const NodeId& id, const CandidatesMessage& told) const {
   const auto found = peers_.find(id);
-  if (found != peers_.end()) found->second.attested = ip;
+  return found == peers_.end() || found->second.peer.told != told;
+}
+
+void HolePunching::on_attested(const NodeId& id, const IpAddress& ip, bool seen) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  found->second.attest_answered = true;
+  if (seen) found->second.attested = ip;
 }
 
 bool HolePunching::is_attested(const NodeId& id) const {
@@ -59,8 +74,10 @@ void HolePunching::consider(Instant now, const Connectivity& connectivity, const
   if (!own_.profile || puncher_.is_punching(id)) return;
   const auto current = connectivity.current_path(id);
   if (!current || !is_relayed(*current)) return;
+  if (connectivity.policy(id) == PathPolicy::relay_only) return;
   const PunchPlan plan = plan_punch(*own_.profile, entry.peer.profile);
   if (plan.technique == PunchTechnique::birthday && !is_attested(id)) return;  // not yet
+  if (plan.technique == PunchTechnique::predict && !entry.attest_answered) return;
   PunchStart start;
   start.peer = id;
   start.dialler = connectivity.dialled(id);
@@ -140,12 +157,15 @@ std::optional<PuncherEvent> HolePunching::poll_event(Instant now) {
   const auto found = peers_.find(ended->peer);
   if (found == peers_.end()) {
     if (ended->adopted) to_close_.push_back(ended->path->socket);
-  } else if (ended->adopted) {
+    return event;
+  }
+  if (ended->adopted) {
     give_back(found->second);
     found->second.adopted = ended->path->socket;
-  } else if (ended->outcome != PunchOutcome::direct) {
-    plan_retry(found->second, now + ended->back_off);
   }
+  // After a success too: if the connection could not move there, it is relayed still.
+  const bool direct = ended->outcome == PunchOutcome::direct;
+  plan_retry(found->second, now + (direct ? Puncher::back_off_first : ended->back_off));
   return event;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "nat/puncher.hpp"
+#include "node/local_endpoint.hpp"
 #include "path/connectivity.hpp"
 
 namespace quicmesh {
@@ -30,7 +31,8 @@ class HolePunching {
   /// What this side knows of itself.
   struct Own {
     std::optional<NatProfile> profile;
-    std::optional<SocketAddress> external;  // of the main socket, as told to peers
+    std::optional<SocketAddress> external;  // as told to peers
+    SocketId socket{};                      // of which it is: the one towards the relay
     std::vector<SocketAddress> stun_servers;
   };
   void set_own(Own own) { own_ = std::move(own); }
@@ -39,10 +41,17 @@ class HolePunching {
   struct Peer {
     NatProfile profile;
     NetworkPath path;
+    CandidatesMessage told;
   };
+  /// The path to a peer's `external` address from the socket whose own one was told.
+  [[nodiscard]] std::optional<NetworkPath> main_path(
+      const SocketAddress& external, std::span<const LocalEndpoint> endpoints) const;
+  /// Whether the peer has not told just this before.
+  [[nodiscard]] bool is_news(const NodeId& id, const CandidatesMessage& told) const;
   void set_peer(const NodeId& id, Peer peer);
-  /// A relay sees the peer at `ip`.
-  void on_attested(const NodeId& id, const IpAddress& ip);
+  /// Whether a relay sees the peer at `ip`. It is waited for where a stranger's allowance is too
+  /// little, which a birthday needs `seen`.
+  void on_attested(const NodeId& id, const IpAddress& ip, bool seen);
   /// It sees it where the peer says it is.
   [[nodiscard]] bool is_attested(const NodeId& id) const;
   void forget(Instant now, const NodeId& id);
@@ -85,6 +94,7 @@ class HolePunching {
  private:
   struct Entry {
     Peer peer;
+    bool attest_answered = false;
     std::optional<IpAddress> attested;
     std::optional<Bytes> unheard;  // the peer's last message, if this side could not begin yet
     std::optional<SocketId> adopted;

@@ -122,9 +122,11 @@ void NatWatch::begin(Instant now) {
   drop_run();
   NatDiscoveryConfig config;
   config.servers = servers_;
-  const bool v4 = std::ranges::any_of(servers_, [](const DiscoveryServer& server) {
-    return server.address.ip.family() == IpFamily::v4;
-  });
+  const auto is_v4 = [](const IpAddress& ip) { return ip.family() == IpFamily::v4; };
+  const bool v4 =
+      std::ranges::any_of(
+          servers_, [&](const DiscoveryServer& server) { return is_v4(server.address.ip); }) &&
+      (local_addresses_.empty() || std::ranges::any_of(local_addresses_, is_v4));
   config.family = v4 ? IpFamily::v4 : IpFamily::v6;
   std::erase_if(config.servers, [&](const DiscoveryServer& server) {
     return server.address.ip.family() != config.family;

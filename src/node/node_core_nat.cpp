@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/tunnel_path.hpp"
 #include "node/node_core.hpp"
 
 namespace quicmesh {
@@ -40,20 +41,30 @@ void NodeCore::handle_stun(Instant now, const NetworkPath& path, Ecn ecn,
 
 void NodeCore::choose_stun_servers(Instant now) {
   std::vector<DiscoveryServer> servers;
-  for (const auto& [relay, observed] : observed_) {
-    const auto path = connectivity_->current_path(relay);
-    if (path && !is_relayed(*path)) servers.push_back({path->remote, true});
+  // Whoever stays behind relays has no use for the answer.
+  if (policy_ != PathPolicy::relay_only) {
+    for (const auto& [relay, observed] : observed_) {
+      const auto path = connectivity_->current_path(relay);
+      const bool by_udp = path && !is_relayed(*path) && !is_tunnelled(*path);
+      if (by_udp) servers.push_back({path->remote, false});
+    }
+    for (const SocketAddress& address : stun_servers_)
+      servers.push_back({address, false});
   }
-  for (const SocketAddress& address : stun_servers_)
-    servers.push_back({address, false});
   nat_watch_.set_servers(now, std::move(servers));
   note_own_reach();
 }
 
+// Punching is IPv4's: there are firewalls in front of IPv6, but no mappings.
 void NodeCore::note_own_reach() {
   HolePunching::Own own;
   if (nat_watch_.result()) own.profile = nat_watch_.result()->profile;
-  if (!observed_.empty()) own.external = observed_.begin()->second;
+  for (const auto& [relay, observed] : observed_) {
+    const auto path = connectivity_->current_path(relay);
+    if (own.external || observed.ip.family() != IpFamily::v4 || !path) continue;
+    own.external = observed;
+    own.socket = path->socket;
+  }
   for (const DiscoveryServer& server : nat_watch_.servers())
     own.stun_servers.push_back(server.address);
   punching_.set_own(std::move(own));
@@ -62,15 +73,17 @@ void NodeCore::note_own_reach() {
 // The peer has told a profile of its own, and where it is seen from outside.
 void NodeCore::consider_punching(Instant now, const PeerCandidates& told,
                                  const CandidateContext& context) {
+  if (!punching_.is_news(told.peer, told.told)) return;
   const auto record = verify_nat_profile(told.told.nat_profile);
   if (!record || record->signer != told.peer) return;
   for (const Candidate& candidate : usable_candidates(told.told.candidates, context)) {
-    if (candidate.kind != CandidateKind::server_reflexive) continue;
-    const auto paths = paths_to(candidate.address, endpoints_);
-    if (paths.empty()) continue;
-    punching_.set_peer(told.peer, {record->profile, paths.front()});
+    const bool external = candidate.kind == CandidateKind::server_reflexive &&
+                          candidate.address.ip.family() == IpFamily::v4;
+    const auto path = external ? punching_.main_path(candidate.address, endpoints_) : std::nullopt;
+    if (!path) continue;
+    punching_.set_peer(told.peer, {record->profile, *path, told.told});
     note_plan(now, told.peer);
-    // A birthday sends more than a stranger's address may get: the relay is asked first.
+    // Some techniques send more than a stranger's address may get: the relay is asked first.
     if (!punching_.is_attested(told.peer)) {
       relay_user_.client().attest(told.peer, candidate.address);
     }
@@ -83,6 +96,7 @@ void NodeCore::take_punch_events(Instant now) {
     if (const auto* open = std::get_if<OpenSocket>(&*event)) {
       desk_.ask(SocketDesk::Owner::puncher, *open);
     } else if (const auto* close = std::get_if<CloseSocket>(&*event)) {
+      connectivity_->forget_socket(close->socket);
       desk_.give_back(*close);
     } else if (auto* say = std::get_if<PunchSay>(&*event)) {
       connectivity_->say_punch(say->peer, std::move(say->body));

@@ -132,7 +132,7 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     choose_stun_servers(now);
     events_.push_back(std::move(*down));
   } else if (const auto* attested = std::get_if<RelayPeerAttested>(&event)) {
-    if (attested->seen) punching_.on_attested(attested->peer, attested->external.ip);
+    punching_.on_attested(attested->peer, attested->external.ip, attested->seen);
     punching_.consider(now, *connectivity_, attested->peer);
   } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
     decisions_.write(now, over->peer, decision::SessionDown{over->relay, over->reason});

@@ -28,7 +28,9 @@ Result<std::unique_ptr<Connectivity>> Connectivity::create(QuicConfig config,
 
 Connectivity::Connectivity(std::unique_ptr<QuicEndpoint> quic, NodeId self, SecureRng& secure_rng,
                            Rng rng)
-    : quic_(std::move(quic)), self_(self), secure_rng_(secure_rng), rng_(rng) {}
+    : quic_(std::move(quic)), self_(self), secure_rng_(secure_rng), rng_(rng) {
+  secure_rng_.fill(punch_key_);
+}
 
 Connectivity::~Connectivity() = default;
 

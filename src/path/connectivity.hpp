@@ -34,6 +34,7 @@
 #include "base/core.hpp"
 #include "base/rng.hpp"
 #include "base/timer_heap.hpp"
+#include "crypto/blake3.hpp"
 #include "nat/stranger_allowance.hpp"
 #include "path/control_message.hpp"
 #include "path/link.hpp"
@@ -107,6 +108,8 @@ class Connectivity {
   void say_punch(const NodeId& peer, Bytes body);
   /// The path is over for good; the one in use stays until it is left.
   void remove_path(const NodeId& peer, const NetworkPath& path);
+  /// The socket is closed: its paths are not probed any more.
+  void forget_socket(SocketId socket);
   /// The path on which the handshake of a live connection was confirmed: its address is proved.
   [[nodiscard]] std::optional<NetworkPath> proved_path(ConnectionHandle connection) const;
   /// Where this node may be reached: told to all peers, now and when they connect.
@@ -145,6 +148,8 @@ class Connectivity {
     return quic_->export_secret(connection, label, out);
   }
   [[nodiscard]] bool dialling(const NodeId& peer) const { return dialling_.contains(peer); }
+  /// Of the peer's connections; `any` if there is none.
+  [[nodiscard]] PathPolicy policy(const NodeId& peer) const;
   /// The connection in use was dialled from here; false without one.
   [[nodiscard]] bool dialled(const NodeId& peer) const;
   [[nodiscard]] std::vector<PathReport> paths(const NodeId& peer) const;
@@ -221,6 +226,7 @@ class Connectivity {
   bool may_probe(Instant now, const Link& link, const PathProber::Target& target);
   void send_frame(Link& link, const NetworkPath& path, ProbeFrameType type, std::uint64_t nonce,
                   std::uint16_t epoch, std::uint8_t hop_limit = 0);
+  [[nodiscard]] std::uint64_t punch_nonce(const Link& link, const NetworkPath& path) const;
   void on_new_path(Instant now, Link& link, const NetworkPath& path, bool answered);
   void arm(Instant now, Link& link);
   [[nodiscard]] NetworkPath current_path_of(const Link& link) const;
@@ -237,6 +243,7 @@ class Connectivity {
   std::unique_ptr<QuicEndpoint> quic_;
   NodeId self_;
   SecureRng& secure_rng_;
+  Blake3Key punch_key_{};
   Rng rng_;
 
   std::vector<std::unique_ptr<Link>> links_;  // by slot of the handle

@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/address_codec.hpp"
+#include "base/byte_reader.hpp"
+#include "base/byte_writer.hpp"
 #include "base/tunnel_path.hpp"
 #include "path/connectivity.hpp"
 #include "path/path_errc.hpp"
@@ -11,6 +14,7 @@ namespace {
 
 constexpr unsigned hints_max = 20;
 constexpr unsigned restarts_max = 4;
+constexpr Duration proof_age_max = 2s;
 constexpr Duration restart_after = 1s;  // 1, 2, 4, 8 s of silence
 
 PathState state_of(const PathProber::Target& target) {
@@ -53,7 +57,7 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
       break;
     case ProbeFrameType::response:
       if (link->prober.handle_response(now, path, frame->nonce) == nullptr) {
-        if (frame->nonce == link->punch_nonce) {
+        if (frame->nonce == punch_nonce(*link, path)) {
           on_new_path(now, *link, path, true);
         } else {
           on_rebound_answer(now, *link, path, frame->nonce);
@@ -90,12 +94,23 @@ void Connectivity::on_new_path(Instant now, Link& link, const NetworkPath& path,
   }
 }
 
+// Of one connection, socket and remote address, and known to this node alone: so an answer proves
+// the path it comes on, and no probe has to be remembered.
+std::uint64_t Connectivity::punch_nonce(const Link& link, const NetworkPath& path) const {
+  Bytes text;
+  ByteWriter writer(text);
+  writer.u64(std::to_underlying(link.handle));
+  writer.u16(std::to_underlying(path.socket));
+  write_address(writer, path.remote);
+  const Blake3Digest digest = blake3_keyed(punch_key_, text);
+  return ByteReader(digest).u64() | 1;
+}
+
 void Connectivity::punch(const NodeId& peer, const NetworkPath& path, std::uint8_t hop_limit) {
   Link* link = active_link(peer);
   if (link == nullptr || !path_allowed({.relayed = is_relayed(path)}, policy_of(*link))) return;
-  if (link->punch_nonce == 0) link->punch_nonce = secure_rng_.next_u64() | 1;
   // The dialler has not come to this path yet: its first epoch there is the next one.
-  send_frame(*link, path, ProbeFrameType::request, link->punch_nonce, 1, hop_limit);
+  send_frame(*link, path, ProbeFrameType::request, punch_nonce(*link, path), 1, hop_limit);
 }
 
 void Connectivity::say_punch(const NodeId& peer, Bytes body) {
@@ -282,7 +297,9 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
     PeerPathChanged changed{*link.peer, from_path, to_path, rtt, stall};
     changed.why = why;
     events_.push_back(std::move(changed));
-    const bool proved = target != nullptr && target->rtt.has_value();
+    // Not by an answer of long ago, from where the peer may have been then.
+    const bool proved = target != nullptr && target->rtt && target->unanswered == 0 &&
+                        now - target->heard_at < proof_age_max;
     if (proved && !link.dialler) events_.push_back(PeerPathProved{link.handle, to_path});
   }
   arm(now, link);
@@ -394,6 +411,17 @@ std::optional<NetworkPath> Connectivity::current_path(const NodeId& peer) const 
   const Link* link = active_link(peer);
   if (link == nullptr) return std::nullopt;
   return current_path_of(*link);
+}
+
+PathPolicy Connectivity::policy(const NodeId& peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? PathPolicy::any : found->second.policy;
+}
+
+void Connectivity::forget_socket(SocketId socket) {
+  for (const auto& link : links_) {
+    if (link != nullptr) link->prober.remove_socket(socket);
+  }
 }
 
 bool Connectivity::dialled(const NodeId& peer) const {

@@ -62,8 +62,6 @@ struct Link {
     Instant asked_at{};
   };
   std::optional<Rebound> rebound;
-  /// In the probes of `Connectivity::punch`: all have the same.
-  std::uint64_t punch_nonce = 0;
   Instant armed = never;  // the deadline known to the timer heap
 
   /// Simultaneous dials: this link is to end once both sides have stopped opening streams on it.

@@ -62,6 +62,10 @@ bool PathProber::add(Instant now, const NetworkPath& path) {
   return true;
 }
 
+void PathProber::remove_socket(SocketId socket) {
+  std::erase_if(targets_, [&](const Target& one) { return one.path.socket == socket; });
+}
+
 void PathProber::remove(const NetworkPath& path) {
   std::erase_if(targets_, [&](const Target& target) { return same_path(target.path, path); });
 }

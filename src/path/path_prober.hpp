@@ -70,6 +70,8 @@ class PathProber {
   /// False if it is known already or there is no room.
   bool add(Instant now, const NetworkPath& path);
   void remove(const NetworkPath& path);
+  /// All paths from that socket.
+  void remove_socket(SocketId socket);
   /// The path in use is probed only in a hurry.
   void set_current(const NetworkPath& path) { current_ = path; }
 

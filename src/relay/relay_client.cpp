@@ -129,6 +129,7 @@ void RelayClient::control_up(Instant now, const NodeId& id, const NetworkPath& p
     return;
   }
   relay->path = path;
+  relay->former_path = {};
   relay->key = key;
   relay->state = State::registering;
   relay->due = now + register_patience;
@@ -272,12 +273,13 @@ void RelayClient::on(Instant /*now*/, Relay& relay, const RelayDraining& message
 // `from` is not valid any more afterwards.
 void RelayClient::learn_hints(const Relay& from, const std::vector<RelayHint>& hints) {
   const AddressScope realm = from.path.remote.ip.scope();
+  const bool by_tunnel = is_tunnelled(from.path);
   for (const RelayHint& hint : hints) {
     if (hint.id == self_ || find(hint.id) != nullptr || relays_.size() >= relays_max) continue;
     Relay learnt;
     learnt.hint.id = hint.id;
     // TCP to what a relay names is for those alone who have no other way.
-    if (!is_tunnelled(from.path)) learnt.hint.tls_port = 0;
+    if (!by_tunnel) learnt.hint.tls_port = 0;
     for (const SocketAddress& address : hint.addresses) {
       const AddressScope scope = address.ip.scope();
       if (address.port == 0 || scope == AddressScope::unusable) continue;

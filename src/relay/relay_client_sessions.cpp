@@ -305,12 +305,13 @@ std::optional<RelayArrival> RelayClient::handle_frame(Instant now, const Network
     return std::nullopt;
   }
   const auto found = sessions_.find(header->session);
-  const Relay* relay = found == sessions_.end() ? nullptr : find(found->second.relay);
+  Relay* relay = found == sessions_.end() ? nullptr : find(found->second.relay);
   if (relay == nullptr || !comes_from(*relay, path) ||
       header->sender != other_end(found->second.role)) {
     ++frames_refused_;
     return std::nullopt;
   }
+  if (same_path(relay->path, path)) relay->former_path = {};  // it has followed
   return RelayArrival{found->second.peer, relay->hint.id, header->session, header->epoch,
                       datagram.subspan(relay_header_size)};
 }

@@ -299,7 +299,8 @@ void RelayServer::on(Instant /*now*/, ClientSlot slot, const RelayCloseSession& 
   close_session(found->second, RelayCloseReason::by_peer, slot);
 }
 
-// Few questions for each session: nobody finds out an address by asking for one after another.
+// An end that asks may be asked about: one that wants to stay behind its relay never does. Few
+// questions for each session, so that nobody finds out an address by asking for one after another.
 void RelayServer::on(Instant /*now*/, ClientSlot slot, const RelayAttest& message) {
   const auto found = by_session_.find(message.session);
   if (found == by_session_.end()) return;
@@ -308,15 +309,21 @@ void RelayServer::on(Instant /*now*/, ClientSlot slot, const RelayAttest& messag
     ++counters_.messages_out_of_place;
     return;
   }
-  const std::size_t asking = session.ends[0] == slot ? 0 : 1;
-  if (session.attests[asking] >= attests_max) {
+  Session::Attest& asked = session.attests[session.ends[0] == slot ? 0 : 1];
+  if (asked.count >= attests_max) {
     ++counters_.messages_dropped;
     return;
   }
-  ++session.attests[asking];
-  const Client& other = clients_[session.ends[1 - asking]];
-  const bool seen = other.path.remote.ip == message.external.ip;
-  send(clients_[slot], RelayAttested{message.session, message.external, seen});
+  ++asked.count;
+  asked.waiting = message.external;
+  if (session.attests[0].count == 0 || session.attests[1].count == 0) return;
+  for (const std::size_t end : {0, 1}) {
+    auto& waiting = session.attests[end].waiting;
+    if (!waiting) continue;
+    const bool seen = clients_[session.ends[1 - end]].path.remote.ip == waiting->ip;
+    send(clients_[session.ends[end]], RelayAttested{message.session, *waiting, seen});
+    waiting.reset();
+  }
 }
 
 // The rest.

@@ -165,9 +165,13 @@ class RelayServer {
 
   struct Session {
     RelaySessionId id{};
-    std::array<ClientSlot, 2> ends{};       // by role
-    std::array<bool, 2> sent{};             // whether that end ever sent anything
-    std::array<std::uint8_t, 2> attests{};  // asked by that end
+    std::array<ClientSlot, 2> ends{};  // by role
+    std::array<bool, 2> sent{};        // whether that end ever sent anything
+    struct Attest {
+      std::uint8_t count = 0;                // asked by that end
+      std::optional<SocketAddress> waiting;  // until the other end asks too
+    };
+    std::array<Attest, 2> attests{};
     Instant created{};
     Instant used{};
   };
