@@ -94,7 +94,7 @@ Instant NodeCore::poll_timeout() const {
 
 void NodeCore::route(Instant now) {
   take_events(now);
-  if (relay_host_) relay_host_->pump(now, *connectivity_);
+  if (relay_host_) relay_host_->pump(*connectivity_);
   relay_user_.pump(now, *connectivity_, endpoints_);
   while (auto event = relay_user_.poll_event()) {
     on_relay_event(now, *event);
@@ -190,7 +190,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
 
 bool NodeCore::take_in_stream(Instant now, const PathEvent& event) {
   if (const auto* opened = std::get_if<PeerStreamOpened>(&event)) {
-    if (relay_host_ && opened->header.protocol == relay_alpn && !closing_) {
+    if (relay_host_ && opened->header.protocol == relay_protocol && !closing_) {
       relay_host_->on_opened(now, *connectivity_, *opened);
       return true;
     }

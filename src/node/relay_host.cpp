@@ -73,8 +73,7 @@ bool RelayHost::handle_frame(Instant now, const NetworkPath& path, ByteView data
   return true;
 }
 
-void RelayHost::pump(Instant now, Connectivity& connectivity) {
-  (void)now;
+void RelayHost::pump(Connectivity& connectivity) {
   while (auto output = server_.poll_output()) {
     const RelayClientId id = std::visit([](const auto& any) { return any.client; }, *output);
     const auto stream = streams_.find(id);

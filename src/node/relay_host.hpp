@@ -41,7 +41,7 @@ class RelayHost {
 
   void handle_timeout(Instant now) { server_.handle_timeout(now); }
   /// Writes what the server has to say to its clients' streams.
-  void pump(Instant now, Connectivity& connectivity);
+  void pump(Connectivity& connectivity);
   std::optional<Transmit> poll_transmit(MutableByteView buffer);
   [[nodiscard]] Instant poll_timeout() const { return server_.poll_timeout(); }
 

@@ -33,7 +33,7 @@ void RelayUser::open(Instant now, Connectivity& connectivity, const RelayHint& r
 
 void RelayUser::start_control(Instant now, Connectivity& connectivity, const NodeId& relay) {
   opening_.erase(relay);
-  const StreamHeader header{StreamKind::stream, std::string(relay_alpn)};
+  const StreamHeader header{StreamKind::stream, std::string(relay_protocol)};
   const auto stream = connectivity.open_stream(now, relay, header, true);
   const auto path = connectivity.current_path(relay);
   RelayKey key;

@@ -1,5 +1,5 @@
-// Messages between a client and its relay, on one bidirectional stream of a QUIC connection with
-// the ALPN "quicmesh/relay/1" and mutual authentication. The client opens stream and connection.
+// Messages between a client and its relay, on one bidirectional stream of the protocol
+// "quicmesh/relay/1" on their one connection, which is mutually authenticated. The client opens it.
 //
 //     0..1  length of type and body, 1..relay_message_max      2  type      3..  body
 //
@@ -25,7 +25,7 @@
 
 namespace quicmesh {
 
-inline constexpr std::string_view relay_alpn = "quicmesh/relay/1";
+inline constexpr std::string_view relay_protocol = "quicmesh/relay/1";
 inline constexpr std::size_t relay_message_max = 1280;  // type and body
 inline constexpr std::size_t relay_signal_max = 1200;
 inline constexpr std::size_t relay_hints_max = 4;           // relays in one message
