@@ -48,7 +48,8 @@ void NodeCore::handle_relay_frame(Instant now, const NetworkPath& path, MutableB
   auto arrival = relay_user_.handle_frame(now, path, datagram);
   if (!arrival && relay_user_.is_relay(path)) {
     // The peer's first datagram may come on the heels of the relay's message about the session.
-    handle_timeout(now);
+    connectivity_->settle(now);
+    route(now);
     arrival = relay_user_.handle_frame(now, path, datagram);
   }
   if (!arrival) return;

@@ -91,6 +91,9 @@ class Connectivity {
   std::optional<Transmit> poll_transmit(Instant now, MutableByteView buffer);
   std::optional<PathEvent> poll_event();
   [[nodiscard]] Instant poll_timeout() const;
+  /// Turns what the datagrams so far brought into events, without the timers; `handle_timeout` and
+  /// `poll_transmit` do so as well.
+  void settle(Instant now) { pump(now); }
 
   /// Starts dialling; PeerConnected or PeerUnreachable follows. With a connection in place, or
   /// being dialled, the candidates become further paths and PathErrc::already_connected tells so.
