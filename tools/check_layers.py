@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that the include graph is the one of ARCHITECTURE.md, section 2.
+"""Checks that the include graph is the one of ARCHITECTURE.md ("Folders are the layers").
 
 Every folder under src/ is a layer, and so are sim/, apps/, examples/, bench/ and tests/. Each header
 in include/quicmesh belongs to one layer as well. LAYERS names, for each layer, the layers that it

@@ -26,7 +26,7 @@
 // deadline what is known is judged, and the rest is unknown. The end is a `NatDiscovered` event,
 // after all sockets are given back.
 //
-// Bounds: 8 servers, at most 10 packets to an address that a server named (THREATS TQ10), as its
+// Bounds: 8 servers, at most 10 packets to an address that a server named, as its
 // own second one or as our outside; it must be of the same scope as the server's.
 #pragma once
 
