@@ -1,12 +1,16 @@
-"""The files that the checks in tools/ look at, and C++ text without its comments and strings.
+"""What the checks in tools/ share: which files they look at, C++ text without its comments and
+strings, and the command line of those that read one file after another.
 
 In a git work tree the files are the tracked ones, so that somebody's unfinished file breaks nobody
 else's check; elsewhere (a release tarball, the temporary tree of a self-test) all files count.
 """
 
+import argparse
 import pathlib
 import re
 import subprocess
+import sys
+import tempfile
 
 SKIPPED_FOLDERS = {"build", ".git", "__pycache__", "bench-results", "nightly-results"}
 
@@ -59,3 +63,36 @@ def code_only(text):
 
 def line_of(text, offset):
     return text.count("\n", 0, offset) + 1
+
+
+def self_test(check, planted):
+    """How many of the `planted` files (name, text, what is complained of or None) are misjudged."""
+    wrong = 0
+    for name, text, expected in planted:
+        with tempfile.TemporaryDirectory() as root:
+            path = pathlib.Path(root, name)
+            path.parent.mkdir(parents=True)
+            path.write_text(text)
+            found = check(root)
+        right = not found if expected is None else len(found) == 1 and expected in found[0]
+        if not right:
+            wrong += 1
+            print(f"self-test: {name}: expected {expected!r}, found {found}", file=sys.stderr)
+    return wrong
+
+
+def run_check(name, complaints_are, check, planted, description):
+    """The command line of a check: `check(root)` gives a list of complaints."""
+    parser = argparse.ArgumentParser(description=description.split("\n")[0])
+    parser.add_argument("--root", default=pathlib.Path(__file__).resolve().parent.parent)
+    parser.add_argument("--self-test", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.self_test:
+        wrong = self_test(check, planted)
+        print(f"{name} self-test: {len(planted)} cases, {wrong} wrong")
+        sys.exit(1 if wrong else 0)
+    complaints = check(arguments.root)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    print(f"{name}: {len(complaints)} {complaints_are}")
+    sys.exit(1 if complaints else 0)

@@ -10,11 +10,8 @@ parenthesis around it closes.
 Usage: tidy.py [--root DIR] [--self-test]
 """
 
-import argparse
 import pathlib
 import re
-import sys
-import tempfile
 
 import source_tree
 
@@ -252,36 +249,5 @@ def planted():
     ]
 
 
-def self_test():
-    cases = planted()
-    failures = 0
-    for name, text, expected in cases:
-        with tempfile.TemporaryDirectory() as root:
-            path = pathlib.Path(root, name)
-            path.parent.mkdir(parents=True)
-            path.write_text(text)
-            found = check(root)
-        right = not found if expected is None else len(found) == 1 and expected in found[0]
-        if not right:
-            failures += 1
-            print(f"self-test: {name}: expected {expected!r}, found {found}", file=sys.stderr)
-    print(f"tidy self-test: {len(cases)} cases, {failures} wrong")
-    return failures
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--root", default=pathlib.Path(__file__).resolve().parent.parent)
-    parser.add_argument("--self-test", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.self_test:
-        sys.exit(1 if self_test() else 0)
-    complaints = check(arguments.root)
-    for complaint in complaints:
-        print(complaint, file=sys.stderr)
-    print(f"tidy: {len(complaints)} complaints")
-    sys.exit(1 if complaints else 0)
-
-
 if __name__ == "__main__":
-    main()
+    source_tree.run_check("tidy", "complaints", check, planted(), __doc__)
