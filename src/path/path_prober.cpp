@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
 #include <utility>
 
 namespace quicmesh {
@@ -42,6 +43,11 @@ const PathProber::Target* PathProber::find_by_nonce(std::uint64_t nonce) const {
 
 bool PathProber::is_current(const Target& target) const {
   return same_path(target.path, current_);
+}
+
+// Nothing is to be compared with the only path there is.
+bool PathProber::spared(const Target& target) const {
+  return targets_.size() == 1 && hurry_interval_ == Duration::zero() && is_current(target);
 }
 
 bool PathProber::add(Instant now, const NetworkPath& path) {
@@ -86,7 +92,7 @@ void PathProber::schedule(Instant now, Target& target) {
 const PathProber::Target* PathProber::next_due(Instant now, std::uint64_t nonce) {
   for (Target& target : targets_) {
     if (target.due > now) continue;
-    if (is_current(target) && hurry_interval_ == Duration::zero()) {
+    if (spared(target)) {
       target.due = now + warm_interval;
       continue;
     }
@@ -108,7 +114,9 @@ const PathProber::Target* PathProber::handle_response(Instant now, const Network
   const auto slot = static_cast<unsigned>(sent - target->recent.data());
   const auto slots = static_cast<unsigned>(target->recent.size());
   target->answers |= 1u << ((target->sent_count - 1 - slot) % slots);
-  target->rtt = now - sent->at;
+  target->took[target->took_count++ % times_kept] = now - sent->at;
+  const auto kept = std::min<std::size_t>(target->took_count, times_kept);
+  target->rtt = std::ranges::min(std::span(target->took).first(kept));
   target->heard_at = now;
   target->unanswered = 0;
   if (now >= target->held_until + hold_down_max) target->failures = 0;
@@ -156,7 +164,7 @@ const PathProber::Target* PathProber::best_since(Instant since, PathPolicy polic
 Instant PathProber::deadline() const {
   Instant earliest = never;
   for (const Target& target : targets_) {
-    if (is_current(target) && hurry_interval_ == Duration::zero()) continue;
+    if (spared(target)) continue;
     earliest = std::min(earliest, target.due);
   }
   return earliest;

@@ -1,12 +1,15 @@
 // Knows the paths of one connection from the outside: which exist, which answer, how fast.
 //
-// Probes are single small frames beside QUIC (probe_frame.hpp). Paths not in use are kept warm: one
-// probe every 5 s (+- 20 %) to those that answer. A path that does not answer is asked after 0.1,
-// 0.2, 0.4 ... s, at most 10 times in a row, then once a minute: an address that never answers must
-// not be flooded because somebody named it. `hurry` probes everything at once, the
-// path in use too, for a connection that has fallen silent: every half PTO at first, every second
-// in the end. A probe that comes from a path not yet answered makes ours follow at once (the
-// triggered check of RFC 8445 s7.3.1.4): the far end's NAT has just opened.
+// Probes are single small frames beside QUIC (probe_frame.hpp). Paths are kept warm: one probe
+// every 5 s (+- 20 %) to those that answer, the path in use among them if there is another to
+// compare it with. A path's round trip is the least of its last four answers: what one of them
+// waited in a queue does not count, and a path that has become slow shows after 20 s.
+//
+// A path that does not answer is asked after 0.1, 0.2, 0.4 ... s, at most 10 times in a row, then
+// once a minute: an address that never answers must not be flooded because somebody named it.
+// `hurry` probes everything at once, for a connection that has fallen silent: every half PTO at
+// first, every second in the end. A probe that comes from a path not yet answered makes ours follow
+// at once (the triggered check of RFC 8445 s7.3.1.4): the far end's NAT has just opened.
 //
 // A path that was left because it had died, or on which a migration failed, is held down: 2, 4, 8
 // ... s up to two minutes, before it may be chosen again; rescue may use it all the same.
@@ -34,6 +37,7 @@ class PathProber {
   static constexpr Duration retry_first = 100ms;
   static constexpr unsigned tries_max = 10;
   static constexpr Duration retry_slow = 60s;
+  static constexpr std::size_t times_kept = 4;
   static constexpr Duration hold_down_first = 2s;
   static constexpr Duration hold_down_max = 120s;
 
@@ -46,8 +50,10 @@ class PathProber {
     NetworkPath path;
     std::array<Sent, 4> recent{};  // the last probes: in a hurry the next leaves before an answer
     unsigned sent_count = 0;
-    Instant heard_at{};           // of the last frame from the far end; origin if none
-    std::optional<Duration> rtt;  // of the last answer
+    Instant heard_at{};                       // of the last frame from the far end; origin if none
+    std::array<Duration, times_kept> took{};  // the last answers
+    unsigned took_count = 0;
+    std::optional<Duration> rtt;  // the least of them
     unsigned unanswered = 0;
     std::uint64_t far_nonce = 0;  // of the far end's last probe: by it we name the path to it
     Instant due{};
@@ -72,7 +78,7 @@ class PathProber {
   void remove(const NetworkPath& path);
   /// All paths from that socket.
   void remove_socket(SocketId socket);
-  /// The path in use is probed only in a hurry.
+  /// The path in use. While it is the only one it is probed in a hurry alone.
   void set_current(const NetworkPath& path) { current_ = path; }
 
   /// A target whose probe is due, with `nonce` (not 0) noted as its last.
@@ -100,6 +106,7 @@ class PathProber {
  private:
   Target* match(const NetworkPath& path);
   [[nodiscard]] bool is_current(const Target& target) const;
+  [[nodiscard]] bool spared(const Target& target) const;
   void schedule(Instant now, Target& target);
 
   Rng rng_;

@@ -18,7 +18,7 @@ namespace quicmesh {
 
 struct PathCandidate {
   bool relayed = false;
-  std::optional<Duration> rtt;  // the least seen; nothing if it never answered
+  std::optional<Duration> rtt;  // the least of its last answers; nothing if it has none
   bool usable = false;          // it answers, and is not held down after it failed
   bool tunnelled = false;       // TLS over TCP, to a relay
 };
