@@ -148,6 +148,10 @@ void Connectivity::send_probes(Instant now, Link& link) {
 void Connectivity::watch_link(Instant now, Link& link) {
   if (!link.confirmed) return;
   const Duration pto = quic_->path_info(link.handle).probe_timeout;
+  const Instant since = quic_->unacknowledged_since(link.handle);
+  const bool waits =
+      now - since >= PathWatch::payload_suspicion_min && quic_->awaits_acknowledgement(link.handle);
+  link.watch.payload_waits(waits ? since : never);
   switch (link.watch.verdict(now, pto)) {
     case PathWatch::Verdict::fine:
       link.prober.relax();
@@ -335,10 +339,13 @@ void Connectivity::on_rebound_answer(Instant now, Link& link, const NetworkPath&
 
 void Connectivity::arm(Instant now, Link& link) {
   Instant deadline = link.prober.deadline();
-  Instant watch = link.watch.deadline(now, quic_->path_info(link.handle).probe_timeout);
-  // Dead, and nothing answered yet: the probes' own deadlines drive the search on.
-  if (watch <= now) watch = never;
-  deadline = std::min(deadline, watch);
+  const Duration pto = quic_->path_info(link.handle).probe_timeout;
+  const Instant payload_since = quic_->unacknowledged_since(link.handle);
+  for (const Instant watch :
+       {link.watch.deadline(now, pto), link.watch.payload_deadline(now, pto, payload_since)}) {
+    // Dead, and nothing answered yet: the probes' own deadlines drive the search on.
+    if (watch > now) deadline = std::min(deadline, watch);
+  }
   if (link.hint) deadline = std::min(deadline, link.hint->due);
   if (!link.confirmed) deadline = never;
   // An armed deadline that is too early does no harm; moving it for each packet would cost.

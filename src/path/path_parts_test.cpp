@@ -143,6 +143,38 @@ TEST(PathWatch, later_sends_do_not_put_the_verdict_off) {
   EXPECT_EQ(watch.verdict(t0 + 150ms, 10ms), PathWatch::Verdict::dead);
 }
 
+// S1.47: health by what the peer has acknowledged, not by what is heard of it.
+TEST(PathWatch, unacknowledged_payload_condemns_a_path_on_which_the_peer_is_heard) {
+  struct Row {
+    Duration pto;
+    Duration suspicious;
+    Duration dead;
+  };
+  for (const Row& row : {Row{10ms, 1s, 2s}, Row{500ms, 2s, 4s}}) {
+    PathWatch watch;
+    watch.switched(t0 - 1s, false);
+    watch.payload_waits(t0);
+    const auto heard_at = [&](Duration after) {
+      watch.heard(t0 + after, true, true);
+      watch.probe_answered(t0 + after, true);
+      return watch.verdict(t0 + after, row.pto);
+    };
+    EXPECT_EQ(heard_at(row.suspicious - 1ms), PathWatch::Verdict::fine);
+    EXPECT_EQ(heard_at(row.suspicious), PathWatch::Verdict::suspicious);
+    EXPECT_EQ(heard_at(row.dead - 1ms), PathWatch::Verdict::suspicious);
+    EXPECT_EQ(heard_at(row.dead), PathWatch::Verdict::dead);
+    EXPECT_EQ(watch.silence(t0 + row.dead), row.dead);
+    EXPECT_EQ(watch.payload_deadline(t0, row.pto, t0), t0 + row.suspicious);
+    EXPECT_EQ(watch.payload_deadline(t0 + row.suspicious, row.pto, t0), t0 + row.dead);
+    watch.switched(t0 + row.dead, true);
+    watch.payload_waits(t0);
+    EXPECT_EQ(watch.verdict(t0 + row.dead + 900ms, 1s), PathWatch::Verdict::fine)
+        << "what the former path lost is no fault of the new one";
+    watch.payload_waits(never);
+    EXPECT_EQ(watch.payload_deadline(t0, row.pto, never), never);
+  }
+}
+
 TEST(PathProber, a_path_that_never_answers_is_asked_ten_times_and_then_once_a_minute) {
   PathProber prober{Rng(1)};
   ASSERT_TRUE(prober.add(t0, path_to(1)));
@@ -204,6 +236,42 @@ TEST(PathProber, the_best_path_is_the_fastest_that_answered_lately) {
   EXPECT_EQ(prober.best_since(t0)->path, path_to(2));
   EXPECT_EQ(prober.best_since(t0 + 25ms)->path, path_to(1));
   EXPECT_EQ(prober.best_since(t0 + 31ms), nullptr);
+}
+
+// A round trip taken once would keep a connection on a path that has become slow.
+TEST(PathProber, the_path_in_use_is_measured_while_there_is_another) {
+  PathProber prober{Rng(1)};
+  prober.add(t0, path_to(1));
+  prober.set_current(path_to(1));
+  EXPECT_EQ(prober.next_due(t0, 1), nullptr);
+  EXPECT_EQ(prober.deadline(), never) << "nothing to compare it with";
+  prober.add(t0, path_to(2));
+  int in_use = 0;
+  std::uint64_t nonce = 1;
+  for (Instant now = t0; now < t0 + 60s; now += 10ms) {
+    while (const auto* target = prober.next_due(now, ++nonce)) {
+      const NetworkPath path = target->path;
+      if (path == path_to(1)) ++in_use;
+      EXPECT_NE(prober.handle_response(now + 1ms, path, nonce), nullptr);
+    }
+    EXPECT_GT(prober.deadline(), now);
+  }
+  EXPECT_GE(in_use, 10);
+  EXPECT_LE(in_use, 16);
+}
+
+TEST(PathProber, the_round_trip_is_the_least_of_the_last_four_answers) {
+  PathProber prober{Rng(1)};
+  prober.add(t0, path_to(1));
+  const Duration took[] = {20ms, 5ms, 30ms, 40ms, 50ms, 60ms, 70ms, 8ms};
+  const Duration expected[] = {20ms, 5ms, 5ms, 5ms, 5ms, 30ms, 40ms, 8ms};
+  Instant now = t0;
+  for (std::size_t i = 0; i < std::size(took); ++i) {
+    now = prober.deadline();
+    ASSERT_NE(prober.next_due(now, i + 1), nullptr);
+    ASSERT_NE(prober.handle_response(now + took[i], path_to(1), i + 1), nullptr);
+    EXPECT_EQ(prober.find(path_to(1))->rtt, expected[i]) << i;
+  }
 }
 
 TEST(PathProber, the_number_of_targets_is_bounded) {

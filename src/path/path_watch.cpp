@@ -13,6 +13,19 @@ Duration death_after(Duration pto) {
   return std::max(PathWatch::death_min, PathWatch::death_ptos * pto);
 }
 
+Duration payload_suspicion_after(Duration pto) {
+  return std::max<Duration>(PathWatch::payload_suspicion_min,
+                            PathWatch::payload_suspicion_ptos * pto);
+}
+
+Duration payload_death_after(Duration pto) {
+  return std::max<Duration>(PathWatch::payload_death_min, PathWatch::payload_death_ptos * pto);
+}
+
+Duration since(Instant begin, Instant now) {
+  return begin == never ? Duration::zero() : now - begin;
+}
+
 }  // namespace
 
 void PathWatch::wait_from(Instant now, bool waiting) {
@@ -33,12 +46,19 @@ void PathWatch::probe_answered(Instant now, bool in_flight) {
 
 void PathWatch::switched(Instant now, bool in_flight) {
   wait_from(now, in_flight);
+  payload_since_ = never;
+  began_ = now;
 }
 
 PathWatch::Verdict PathWatch::verdict(Instant now, Duration pto) const {
-  const Duration quiet = silence(now);
-  if (quiet >= death_after(pto)) return Verdict::dead;
-  if (quiet >= suspicion_after(pto)) return Verdict::suspicious;
+  const Duration unheard = since(waiting_since_, now);
+  const Duration unacknowledged = since(payload_since_, now);
+  if (unheard >= death_after(pto) || unacknowledged >= payload_death_after(pto)) {
+    return Verdict::dead;
+  }
+  if (unheard >= suspicion_after(pto) || unacknowledged >= payload_suspicion_after(pto)) {
+    return Verdict::suspicious;
+  }
   return Verdict::fine;
 }
 
@@ -48,8 +68,15 @@ Instant PathWatch::deadline(Instant now, Duration pto) const {
   return now < suspicion ? suspicion : waiting_since_ + death_after(pto);
 }
 
+Instant PathWatch::payload_deadline(Instant now, Duration pto, Instant payload_since) const {
+  if (payload_since == never) return never;
+  const Instant begin = std::max(payload_since, began_);
+  const Instant suspicion = begin + payload_suspicion_after(pto);
+  return now < suspicion ? suspicion : begin + payload_death_after(pto);
+}
+
 Duration PathWatch::silence(Instant now) const {
-  return waiting_since_ == never ? Duration::zero() : now - waiting_since_;
+  return std::max(since(waiting_since_, now), since(payload_since_, now));
 }
 
 }  // namespace quicmesh

@@ -10,7 +10,14 @@
 //
 //     idle --sent in flight / data arrived--> waiting --silence--> suspicious --silence--> dead
 //       ^----- nothing in flight, probe answered -----'-----heard-----'            (until a switch)
+//
+// A path may let small packets through and large ones not, or be heard while it carries nothing
+// back. So a sender also counts how long no stream data were acknowledged while some were under
+// way: suspicious after max(1 s, 4 PTO), dead after max(2 s, 8 PTO). Neither what is heard nor
+// probes put that off.
 #pragma once
+
+#include <algorithm>
 
 #include "quicmesh/time.hpp"
 
@@ -21,6 +28,10 @@ class PathWatch {
   static constexpr Duration suspicion_min = 40ms;
   static constexpr Duration death_min = 150ms;
   static constexpr int death_ptos = 3;
+  static constexpr Duration payload_suspicion_min = 1s;
+  static constexpr int payload_suspicion_ptos = 4;
+  static constexpr Duration payload_death_min = 2s;
+  static constexpr int payload_death_ptos = 8;
 
   enum class Verdict : unsigned char { fine, suspicious, dead };
 
@@ -32,17 +43,25 @@ class PathWatch {
   void probe_answered(Instant now, bool in_flight);
   /// The connection has moved: a new path starts without a history.
   void switched(Instant now, bool in_flight);
+  /// Since when no stream data were acknowledged, of which some are under way; `never` if none are.
+  /// What was lost before the last switch is no fault of this path.
+  void payload_waits(Instant since) { payload_since_ = std::max(since, began_); }
 
   [[nodiscard]] Verdict verdict(Instant now, Duration pto) const;
   /// When the verdict may change next; `never` while nobody waits.
   [[nodiscard]] Instant deadline(Instant now, Duration pto) const;
-  /// How long nothing was heard by somebody who waits; zero while nobody waits.
+  /// When it may because of payload that is unacknowledged since `since`.
+  [[nodiscard]] Instant payload_deadline(Instant now, Duration pto, Instant payload_since) const;
+  /// How long somebody who waits has heard nothing, or has had nothing acknowledged: the longer of
+  /// the two. Zero while nobody waits.
   [[nodiscard]] Duration silence(Instant now) const;
 
  private:
   void wait_from(Instant now, bool waiting);
 
   Instant waiting_since_ = never;
+  Instant payload_since_ = never;
+  Instant began_{};  // on this path
 };
 
 }  // namespace quicmesh

@@ -115,6 +115,8 @@ class QuicConnection {
   [[nodiscard]] QuicPathInfo path_info() const;
   [[nodiscard]] std::size_t memory_used() const;
   [[nodiscard]] std::uint64_t payload_received() const { return payload_received_; }
+  [[nodiscard]] Instant unacknowledged_since() const { return unacknowledged_since_; }
+  [[nodiscard]] bool awaits_acknowledgement() const;
 
   /// Of a closed connection: its CONNECTION_CLOSE packet, for the tombstones.
   Bytes take_last_words();
@@ -185,7 +187,6 @@ class QuicConnection {
 
   [[nodiscard]] Instant expiry() const;  // ngtcp2's
   [[nodiscard]] Instant patience_end() const;
-  [[nodiscard]] bool awaits_acknowledgement() const;
   void after_mutation(Instant now);
   void fail(Instant now, int library_error);
   void note_sent(Instant now, std::size_t taken);

@@ -386,6 +386,16 @@ std::uint64_t QuicEndpoint::payload_received(ConnectionHandle handle) const {
   return connection == nullptr ? 0 : connection->payload_received();
 }
 
+Instant QuicEndpoint::unacknowledged_since(ConnectionHandle handle) const {
+  const QuicConnection* connection = find(handle);
+  return connection == nullptr ? never : connection->unacknowledged_since();
+}
+
+bool QuicEndpoint::awaits_acknowledgement(ConnectionHandle handle) const {
+  const QuicConnection* connection = find(handle);
+  return connection != nullptr && connection->awaits_acknowledgement();
+}
+
 PathLabel QuicEndpoint::current_label(ConnectionHandle handle) const {
   const QuicConnection* connection = find(handle);
   return connection == nullptr ? PathLabel{} : connection->current_label();

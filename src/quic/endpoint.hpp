@@ -148,6 +148,10 @@ class QuicEndpoint {
   [[nodiscard]] bool handshake_completed(ConnectionHandle connection) const;
   /// Bytes of streams and datagrams received so far.
   [[nodiscard]] std::uint64_t payload_received(ConnectionHandle connection) const;
+  /// Since when the peer has acknowledged no stream data; `never` if there was none. Whether some
+  /// is under way tells `awaits_acknowledgement`; O(streams).
+  [[nodiscard]] Instant unacknowledged_since(ConnectionHandle connection) const;
+  [[nodiscard]] bool awaits_acknowledgement(ConnectionHandle connection) const;
   [[nodiscard]] PathLabel current_label(ConnectionHandle connection) const;
   [[nodiscard]] QuicPathInfo path_info(ConnectionHandle connection) const;
   /// Bytes written and not acknowledged, over all streams; O(streams).
