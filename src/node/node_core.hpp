@@ -58,7 +58,8 @@ class NodeCore {
   /// Where this node sends from and is reached on its own networks; replaces what was known.
   void set_endpoints(Instant now, std::vector<LocalEndpoint> endpoints);
   /// Documentation ranges count as public: for laboratories only.
-  void set_address_rules(AddressRules rules) { rules_ = rules; }
+  /// Before `serve_as_relay`.
+  void set_address_rules(AddressRules rules);
   /// Names a relay to use as a client. Fails with RelayErrc::too_many.
   Result<void> add_relay(Instant now, const RelayHint& relay);
   /// Forwards for others from now on.

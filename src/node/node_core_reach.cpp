@@ -24,8 +24,16 @@ Result<void> NodeCore::add_relay(Instant now, const RelayHint& relay) {
   return relay_user_.client().add_relay(now, relay);
 }
 
+void NodeCore::set_address_rules(AddressRules rules) {
+  rules_ = rules;
+  relay_user_.client().set_address_rules(rules);
+}
+
 void NodeCore::serve_as_relay(const RelayLimits& limits) {
-  if (!relay_host_) relay_host_.emplace(limits, secure_rng_);
+  if (relay_host_) return;
+  RelayLimits in_force = limits;
+  in_force.address_rules = rules_;
+  relay_host_.emplace(in_force, secure_rng_);
 }
 
 const RelayServer* NodeCore::relay_server() const {

@@ -2,6 +2,7 @@
 #include "relay/relay_client.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/tunnel_path.hpp"
@@ -31,8 +32,7 @@ bool RelayClient::wanted(const Relay& relay) const {
   if (surveying_ || is_main(relay.hint.id)) return true;
   // One that drains serves its sessions to the end and is not gone back to.
   if (!relay.draining && up_count() < kept_max) return true;
-  const auto in_use = [&](const auto& entry) { return entry.second.relay == relay.hint.id; };
-  if (std::ranges::any_of(sessions_, in_use)) return true;
+  if (sessions_over(relay.hint.id) > 0) return true;
   return std::ranges::any_of(dials_, [&](const auto& dial) {
     return std::ranges::any_of(dial.second.asks, [&](const Ask& ask) {
       return ask.pending && ask.relay == relay.hint.id;
@@ -259,35 +259,50 @@ void RelayClient::on(Instant now, Relay& relay, const RelayRefused& message) {
   if (reason == RelayErrc::busy || reason == RelayErrc::redirect)
     events_.emplace_back(RelayOverloaded{id, message.load_percent, message.relays});
   abandon(now, relay, reason, refused_wait);
-  learn_hints(relay, message.relays);
+  learn_hints(now, relay, message.relays);
 }
 
-void RelayClient::on(Instant /*now*/, Relay& relay, const RelayDraining& message) {
+void RelayClient::on(Instant now, Relay& relay, const RelayDraining& message) {
   if (relay.state != State::up) return;
   relay.draining = true;
   relay.load_percent = 100;
   events_.emplace_back(RelayOverloaded{relay.hint.id, 100, message.relays});
-  learn_hints(relay, message.relays);
+  learn_hints(now, relay, message.relays);
+}
+
+std::optional<RelayHint> RelayClient::usable(const Relay& from, const RelayHint& hint) const {
+  if (hint.id == self_ || find(hint.id) != nullptr) return std::nullopt;
+  const AddressScope realm = scope_of(from.path.remote.ip, rules_);
+  RelayHint kept;
+  kept.id = hint.id;
+  // TCP to what a relay names is for those alone who have no other way.
+  if (!is_tunnelled(from.path)) kept.tls_port = 0;
+  for (const SocketAddress& address : hint.addresses) {
+    const AddressScope scope = scope_of(address.ip, rules_);
+    if (address.port < hint_port_min && address.port != hint_port) continue;
+    if (scope == AddressScope::unusable) continue;
+    if (scope == AddressScope::public_internet || scope == realm) kept.addresses.push_back(address);
+  }
+  if (kept.addresses.empty()) return std::nullopt;
+  return kept;
 }
 
 // `from` is not valid any more afterwards.
-void RelayClient::learn_hints(const Relay& from, const std::vector<RelayHint>& hints) {
-  const AddressScope realm = from.path.remote.ip.scope();
-  const bool by_tunnel = is_tunnelled(from.path);
+void RelayClient::learn_hints(Instant now, Relay& from, const std::vector<RelayHint>& hints) {
+  auto room =
+      hinted_max - std::min<std::size_t>(hinted_max, static_cast<std::size_t>(std::ranges::count(
+                                                         relays_, false, &Relay::configured)));
+  room = std::min(room, relays_max - std::min(relays_max, relays_.size()));
+  std::vector<Relay> learnt;
   for (const RelayHint& hint : hints) {
-    if (hint.id == self_ || find(hint.id) != nullptr || relays_.size() >= relays_max) continue;
-    Relay learnt;
-    learnt.hint.id = hint.id;
-    // TCP to what a relay names is for those alone who have no other way.
-    if (!by_tunnel) learnt.hint.tls_port = 0;
-    for (const SocketAddress& address : hint.addresses) {
-      const AddressScope scope = address.ip.scope();
-      if (address.port == 0 || scope == AddressScope::unusable) continue;
-      if (scope == AddressScope::public_internet || scope == realm)
-        learnt.hint.addresses.push_back(address);
-    }
-    if (!learnt.hint.addresses.empty()) relays_.push_back(std::move(learnt));
+    if (learnt.size() >= room) break;
+    const auto kept = usable(from, hint);
+    const auto same = [&](const Relay& one) { return one.hint.id == hint.id; };
+    if (!kept || std::ranges::any_of(learnt, same)) continue;
+    if (!from.hints.allow(now, hints_interval, hints_burst)) break;
+    learnt.emplace_back().hint = *kept;
   }
+  std::ranges::move(learnt, std::back_inserter(relays_));
 }
 
 // What to do next.
@@ -415,8 +430,7 @@ std::vector<RelayReport> RelayClient::relays() const {
   for (const Relay& relay : relays_) {
     RelayReport report{relay.hint.id, relay.configured, relay.state == State::up, relay.rtt,
                        relay.load_percent};
-    report.sessions = static_cast<std::size_t>(std::ranges::count_if(
-        sessions_, [&](const auto& entry) { return entry.second.relay == relay.hint.id; }));
+    report.sessions = sessions_over(relay.hint.id);
     reports.push_back(report);
   }
   return reports;

@@ -18,7 +18,9 @@
 //
 // Challenges of a relay (challenge_frame.hpp) are answered from here. What a relay says about
 // addresses is believed as far as candidates go: other relays are dialled only in the scope of the
-// public internet or that of the relay which named them, and prove their NodeId like anybody.
+// public internet or that of the relay which named them, on ports where a relay may be, a few at a
+// time and a few a minute, and prove their NodeId like anybody. Of the sessions that a client can
+// have one relay fills half at most.
 //
 // Timers: `due` of each relay, its open question, each dial's, the next survey. All jittered +-20
 // %.
@@ -34,6 +36,7 @@
 #include <vector>
 
 #include "base/bounded_queue.hpp"
+#include "base/laboratory_address.hpp"
 #include "base/network_path.hpp"
 #include "base/rng.hpp"
 #include "relay/challenge_frame.hpp"
@@ -155,6 +158,12 @@ class RelayClient {
   static constexpr std::size_t relays_max = 16;  // configured ones are refused, others go
   static constexpr std::size_t kept_max = 2;     // home and standby
   static constexpr std::size_t sessions_max = 256;
+  static constexpr std::size_t sessions_per_relay_max = sessions_max / 2;
+  static constexpr std::size_t hinted_max = 4;          // relays known from hints alone
+  static constexpr unsigned hints_burst = 4;            // taken from one relay
+  static constexpr Duration hints_interval = 60s;       // and then one in this time
+  static constexpr std::uint16_t hint_port = 443;       // where a relay may be,
+  static constexpr std::uint16_t hint_port_min = 1024;  // or from here on
   static constexpr std::size_t dials_max = 128;
 
   static constexpr Duration retry_first = 250ms;
@@ -178,6 +187,8 @@ class RelayClient {
 
   RelayClient(const NodeId& self, Rng rng) : self_(self), rng_(rng) {}
 
+  /// Documentation ranges count as public: for laboratories only.
+  void set_address_rules(AddressRules rules) { rules_ = rules; }
   /// Names a relay to use; its addresses replace those known. Fails with too_many.
   Result<void> add_relay(Instant now, const RelayHint& relay);
   void remove_relay(Instant now, const NodeId& relay);
@@ -252,6 +263,7 @@ class RelayClient {
     unsigned load_percent = 0;
     bool draining = false;
     RelayRate answers;
+    RelayRate hints;  // taken from it
   };
   struct Session {
     NodeId peer;
@@ -284,7 +296,8 @@ class RelayClient {
   void abandon(Instant now, Relay& relay, RelayErrc reason, Duration wait_min = {});
   void shut(Relay& relay);
   void ask_load(Instant now, Relay& relay, Duration patience, unsigned unanswered_max_now);
-  void learn_hints(const Relay& from, const std::vector<RelayHint>& hints);
+  void learn_hints(Instant now, Relay& from, const std::vector<RelayHint>& hints);
+  [[nodiscard]] std::optional<RelayHint> usable(const Relay& from, const RelayHint& hint) const;
   void on_query_unanswered(Instant now, Relay& relay);
   void on_relay_due(Instant now, Relay& relay);
   void plan(Instant now);
@@ -319,6 +332,7 @@ class RelayClient {
   void answer_challenge(Instant now, const NetworkPath& path, ByteView datagram);
   [[nodiscard]] const Session* find_session(const NodeId& peer, const NodeId& relay) const;
   [[nodiscard]] std::size_t session_count(const NodeId& peer) const;
+  [[nodiscard]] std::size_t sessions_over(const NodeId& relay) const;
   [[nodiscard]] std::vector<NodeId> by_preference() const;
   [[nodiscard]] bool is_main(const NodeId& relay) const;
 
@@ -326,6 +340,7 @@ class RelayClient {
 
   NodeId self_;
   Rng rng_;
+  AddressRules rules_ = AddressRules::internet;
   std::vector<Relay> relays_;  // in the order in which they were named
   RelayChoice choice_;
   bool surveying_ = false;

@@ -36,6 +36,11 @@ std::size_t RelayClient::session_count(const NodeId& peer) const {
       sessions_, [&](const auto& entry) { return entry.second.peer == peer; }));
 }
 
+std::size_t RelayClient::sessions_over(const NodeId& relay) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      sessions_, [&](const auto& entry) { return entry.second.relay == relay; }));
+}
+
 // Home, standby, then the others: those that are up before those that are not.
 std::vector<NodeId> RelayClient::by_preference() const {
   std::vector<NodeId> order;
@@ -214,7 +219,7 @@ void RelayClient::on_session_refused(Instant now, Relay& relay, const RelayRefus
   if (reason == RelayErrc::busy || reason == RelayErrc::redirect) {
     events_.emplace_back(RelayOverloaded{id, message.load_percent, message.relays});
     relay.load_percent = message.load_percent;
-    learn_hints(relay, message.relays);
+    learn_hints(now, relay, message.relays);
   }
 }
 
@@ -228,6 +233,7 @@ void RelayClient::on(Instant /*now*/, Relay& relay, const RelaySession& message)
     if (known->second.relay != id)
       send(id, RelayCloseSession{message.session, RelayCloseReason::by_peer});
   } else if (message.peer == self_ || sessions_.size() >= sessions_max ||
+             sessions_over(id) >= sessions_per_relay_max ||
              (message.role == RelayRole::initiator && !dials_.contains(message.peer))) {
     // Too many, or asked for by a dial that is over.
     send(id, RelayCloseSession{message.session, RelayCloseReason::by_peer});
@@ -278,12 +284,20 @@ void RelayClient::on(Instant now, Relay& relay, const RelayCloseSession& message
   drop_session(message.session, reason);
   const auto dial = dials_.find(peer);
   if (dial == dials_.end()) return;
-  if (reason == RelayErrc::closed_by_peer) {
-    // It was said to be over; who wants more asks again.
-    dials_.erase(dial);
-  } else if (dial->second.retry_at == never) {
-    dial->second.retry_at = now + jittered(retry_first);
+  if (reason != RelayErrc::closed_by_peer) {
+    if (dial->second.retry_at == never) dial->second.retry_at = now + jittered(retry_first);
+    return;
   }
+  // It was said to be over; who wants more asks again. Whoever has done so already and still waits
+  // for other relays gets their answer.
+  Dial& wanted = dial->second;
+  if (std::ranges::none_of(wanted.asks, &Ask::pending)) {
+    dials_.erase(dial);
+    return;
+  }
+  wanted.asks.push_back({relay.hint.id, false, now});
+  wanted.reached = false;
+  wanted.last = reason;
 }
 
 void RelayClient::on(Instant /*now*/, Relay& relay, const RelaySignal& message) {

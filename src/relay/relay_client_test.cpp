@@ -316,6 +316,7 @@ TEST(RelayClient, redirects_into_other_realms_are_not_followed) {
       {relay_id(3), {{IpAddress::v4({169, 254, 169, 254}), 80}}},
       {relay_id(4), {{IpAddress::v4({93, 184, 216, 34}), 443}, {IpAddress::v4({127, 0, 0, 1}), 1}}},
       {TestRelay::node(1), {{IpAddress::v4({93, 184, 216, 34}), 443}}},
+      {relay_id(5), {{IpAddress::v4({93, 184, 216, 34}), 22}}},
   };
   net.server(1).relay.server.set_other_relays(others);
   net.add_node(1, {1});
@@ -326,6 +327,92 @@ TEST(RelayClient, redirects_into_other_realms_are_not_followed) {
   EXPECT_FALSE(relays[1].configured);
   net.run(2min);
   EXPECT_EQ(net.node(1).client.relays().size(), 1u) << "one that never answers is forgotten";
+}
+
+RelayDraining naming(unsigned first, unsigned count, const IpAddress& at) {
+  RelayDraining message;
+  for (unsigned i = 0; i < count; ++i)
+    message.relays.push_back({relay_id(first + i), {{at, std::uint16_t(2000 + i)}}});
+  return message;
+}
+
+// TQ9: a relay's words would aim this client's handshakes at anybody.
+TEST(RelayClient, a_relay_that_names_address_after_address_draws_few_dials) {
+  Net net({20ms}, 1);
+  net.run(1s);
+  RelayClient& client = net.node(1).client;
+  const IpAddress victim = IpAddress::v4({93, 184, 216, 34});
+  for (unsigned minute = 0; minute < 30; ++minute) {
+    for (unsigned i = 0; i < 60; ++i) {
+      client.handle_message(net.now, relay_id(1), naming(100 + 4 * (60 * minute + i), 4, victim));
+      EXPECT_LE(client.relays().size(), 1 + RelayClient::hinted_max);
+      net.touch(1);
+      net.run(1s);
+    }
+  }
+  std::size_t dials = 0;
+  for (const auto& [relay, times] : net.node(1).opened) {
+    if (relay != relay_id(1)) dials += static_cast<std::size_t>(times);
+  }
+  EXPECT_GE(dials, 4u);
+  EXPECT_LE(dials, (RelayClient::hints_burst + 30u) * RelayClient::hint_failures_max);
+}
+
+TEST(RelayClient, in_a_laboratory_its_addresses_are_public) {
+  for (const AddressRules rules : {AddressRules::internet, AddressRules::laboratory}) {
+    Net net({20ms}, 1);
+    RelayClient& client = net.node(1).client;
+    client.set_address_rules(rules);
+    net.run(1s);
+    client.handle_message(net.now, relay_id(1), naming(2, 1, IpAddress::v4({198, 51, 100, 7})));
+    EXPECT_EQ(client.relays().size(), rules == AddressRules::laboratory ? 2u : 1u);
+  }
+}
+
+TEST(RelayClient, one_relay_cannot_take_the_room_for_the_sessions_of_another) {
+  Net net({20ms, 30ms}, 2);
+  net.run(1s);
+  RelayClient& client = net.node(1).client;
+  for (unsigned i = 0; i < 2 * RelayClient::sessions_max; ++i) {
+    client.handle_message(
+        net.now, relay_id(2),
+        RelaySession{RelaySessionId{1000 + i}, TestRelay::node(100 + i), RelayRole::responder});
+  }
+  EXPECT_EQ(client.relays()[1].sessions, RelayClient::sessions_per_relay_max);
+  net.connect(1, 2);
+  net.run(1s);
+  ASSERT_EQ(legs(net, 1, 2), 1u);
+  EXPECT_EQ(client.legs(TestRelay::node(2))[0].relay, relay_id(1));
+}
+
+// The peer parts while this node asks for it: whoever waits for another relay hears from that.
+TEST(RelayClient, a_peer_that_closes_a_session_does_not_silence_the_other_relay) {
+  Net net({20ms, 200ms}, 2);
+  net.run(2s);
+  net.connect(1, 2);
+  net.run(50ms);
+  ASSERT_EQ(legs(net, 1, 2), 1u);
+  net.node(2).client.close(net.now, TestRelay::node(1));
+  net.touch(2);
+  net.run(60ms);
+  ASSERT_EQ(legs(net, 1, 2), 0u);
+  net.run(1s);
+  ASSERT_EQ(legs(net, 1, 2), 1u);
+  EXPECT_EQ(net.node(1).client.legs(TestRelay::node(2))[0].relay, relay_id(2));
+}
+
+TEST(RelayClient, whoever_waits_for_another_relay_is_told_when_that_has_not_got_the_peer) {
+  Net net({20ms, 200ms}, 1);
+  net.add_node(2, {1});
+  net.run(2s);
+  net.connect(1, 2);
+  net.run(50ms);
+  ASSERT_EQ(legs(net, 1, 2), 1u);
+  net.node(2).client.close(net.now, TestRelay::node(1));
+  net.touch(2);
+  net.run(10s);
+  EXPECT_EQ(legs(net, 1, 2), 0u) << "the peer wanted its end";
+  EXPECT_EQ(events_of<RelayUnreachable>(net.node(1)).size(), 1u);
 }
 
 TEST(RelayClient, a_quota_is_told_apart_from_overload) {
@@ -622,7 +709,7 @@ TEST(RelayClient, an_evil_relay_cannot_touch_the_sessions_of_another) {
   std::size_t sessions = 0;
   for (const RelayReport& report : client.relays())
     sessions += report.sessions;
-  EXPECT_EQ(sessions, RelayClient::sessions_max);
+  EXPECT_EQ(sessions, 1 + RelayClient::sessions_per_relay_max);
   net.touch(1);
   client.handle_message(net.now, relay_id(2), RelayRegister{});
   net.touch(1);

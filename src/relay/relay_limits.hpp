@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/laboratory_address.hpp"
 #include "quicmesh/time.hpp"
 
 namespace quicmesh {
@@ -19,6 +20,8 @@ struct RelayLimits {
   std::size_t sessions_per_client = 64;
   std::uint64_t client_bytes_per_s = 12'500'000;  // 100 Mbit/s
   std::uint64_t total_bytes_per_s = 125'000'000;  // 1 Gbit/s
+  /// Which addresses are public, and so have a quota.
+  AddressRules address_rules = AddressRules::internet;
 };
 
 /// What is the same at every relay.

@@ -25,7 +25,7 @@ RelayServer::RelayServer(RelayLimits limits, SecureRng& secure_rng)
       nonces_(random_key(secure_rng)),
       challenge_limit_(secure_rng.next_u64()),
       fair_share_(limits.client_bytes_per_s, limits.total_bytes_per_s),
-      quota_(limits.reservations_per_ip, limits.reservations_per_network) {}
+      quota_(limits.reservations_per_ip, limits.reservations_per_network, limits.address_rules) {}
 
 // Clients.
 

@@ -204,6 +204,18 @@ TEST(RelayServer, of_ipv6_a_64_is_one_address_and_a_48_one_network) {
   EXPECT_TRUE(relay.join(99, at("2a01:4f8:2::1")));
 }
 
+TEST(RelayServer, in_a_laboratory_its_public_addresses_have_a_quota) {
+  for (const AddressRules rules : {AddressRules::internet, AddressRules::laboratory}) {
+    RelayLimits limits;
+    limits.reservations_per_ip = 1;
+    limits.address_rules = rules;
+    TestRelay relay(limits);
+    const IpAddress public_there = IpAddress::v4({203, 0, 113, 5});
+    EXPECT_TRUE(relay.join(1, TestRelay::from(public_there, 1000)));
+    EXPECT_EQ(relay.join(2, TestRelay::from(public_there, 1001)), rules == AddressRules::internet);
+  }
+}
+
 TEST(RelayServer, addresses_that_are_not_public_have_no_quota) {
   TestRelay relay;
   for (unsigned client = 1; client <= 40; ++client) {

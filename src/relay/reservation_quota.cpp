@@ -16,10 +16,6 @@ IpAddress host_of(const IpAddress& ip) {
   return ip.family() == IpFamily::v6 ? masked(ip, 8) : ip;
 }
 
-bool counts(const IpAddress& ip) {
-  return ip.scope() == AddressScope::public_internet;
-}
-
 template <class Counts>
 std::size_t count_at(const Counts& counts, const IpAddress& key) {
   const auto found = counts.find(key);
@@ -37,6 +33,10 @@ void subtract(Counts& counts, const IpAddress& key) {
 
 IpAddress relay_network_of(const IpAddress& ip) {
   return masked(ip, ip.family() == IpFamily::v4 ? 3 : 6);
+}
+
+bool ReservationQuota::counts(const IpAddress& ip) const {
+  return scope_of(ip, rules_) == AddressScope::public_internet;
 }
 
 bool ReservationQuota::reserve(const IpAddress& ip) {

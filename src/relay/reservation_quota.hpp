@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "quicmesh/socket_address.hpp"
+#include "base/laboratory_address.hpp"
 
 namespace quicmesh {
 
@@ -19,8 +19,8 @@ IpAddress relay_network_of(const IpAddress& ip);
 
 class ReservationQuota {
  public:
-  ReservationQuota(std::size_t per_ip_max, std::size_t per_network_max)
-      : per_ip_max_(per_ip_max), per_network_max_(per_network_max) {}
+  ReservationQuota(std::size_t per_ip_max, std::size_t per_network_max, AddressRules rules)
+      : per_ip_max_(per_ip_max), per_network_max_(per_network_max), rules_(rules) {}
 
   /// False, and counted as such, if a quota is used up.
   bool reserve(const IpAddress& ip);
@@ -36,9 +36,11 @@ class ReservationQuota {
  private:
   using Counts = boost::unordered_flat_map<IpAddress, std::uint32_t, std::hash<IpAddress>>;
   void add(const IpAddress& ip);
+  [[nodiscard]] bool counts(const IpAddress& ip) const;
 
   std::size_t per_ip_max_;
   std::size_t per_network_max_;
+  AddressRules rules_;
   Counts ips_;
   Counts networks_;
   std::uint64_t refused_by_ip_ = 0;
