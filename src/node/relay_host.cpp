@@ -31,6 +31,9 @@ bool RelayHost::on_data(Instant now, Connectivity& connectivity, const PeerStrea
   const auto found = clients_.find(data.stream);
   if (found == clients_.end()) return false;
   Client& client = found->second;
+  if (const auto path = connectivity.current_path(client.node); path && !is_relayed(*path)) {
+    server_.client_seen_at(client.id, path->remote);
+  }
   connectivity.credit(data.stream, data.data.size());
   client.inbox.append(data.data);
   while (const auto message = client.inbox.next())

@@ -88,7 +88,10 @@ void RelayClient::network_changed(Instant now) {
   for (Relay& relay : relays_) {
     relay.failures = 0;
     if (relay.state == State::waiting) relay.state = State::idle;
-    if (relay.state == State::up) ask_load(now, relay, query_patience, unanswered_max);
+    if (relay.state != State::up) continue;
+    ask_load(now, relay, query_patience, unanswered_max);
+    relay.asked_again = true;
+    send(relay.hint.id, RelayRegister{});  // it may see this node elsewhere
   }
   for (auto& [peer, dial] : dials_) {
     dial.failures = 0;
@@ -232,7 +235,13 @@ void RelayClient::on(Instant now, Relay& relay, const NotForClients& /*message*/
 }
 
 void RelayClient::on(Instant now, Relay& relay, const RelayRegistered& message) {
-  if (relay.state != State::registering) return;
+  const bool asked = relay.state == State::registering || std::exchange(relay.asked_again, false);
+  if (!asked) return;
+  const bool moved = std::exchange(relay.observed, message.observed) != message.observed;
+  if (relay.state != State::registering) {
+    if (moved) events_.emplace_back(RelayUp{relay.hint.id, message.observed});
+    return;
+  }
   relay.state = State::up;
   relay.up_since = now;
   relay.unanswered = 0;

@@ -66,6 +66,7 @@ using RelayClientOutput = std::variant<RelayOpen, RelayShut, RelaySendTo>;
 
 // What happened. Every error has a hint.
 
+/// Also when a relay that was up sees this node at another address.
 struct RelayUp {
   NodeId relay;
   SocketAddress observed;  // this node, as the relay sees it
@@ -257,7 +258,9 @@ class RelayClient {
     unsigned failures = 0;  // in a row
     Instant up_since{};
     NetworkPath path;
-    NetworkPath former_path;  // where the relay may still send to
+    NetworkPath former_path;   // where the relay may still send to
+    SocketAddress observed;    // this node, as the relay sees it
+    bool asked_again = false;  // where that is
     RelayKey key{};
     std::optional<Duration> rtt;
     unsigned load_percent = 0;

@@ -273,6 +273,27 @@ TEST(RelayClient, a_change_of_network_ends_all_waiting) {
   EXPECT_TRUE(is_up(net, 1, 1));
 }
 
+// What a relay says of itself would have this node tell all its peers, so it is heard when asked.
+TEST(RelayClient, where_a_relay_sees_this_node_counts_when_it_was_asked) {
+  Net net({20ms}, 1);
+  net.run(1s);
+  Net::Node& node = net.node(1);
+  const RelayRegistered elsewhere{TestRelay::path(77).remote, 0, 0, 0};
+  node.client.handle_message(net.now, relay_id(1), elsewhere);
+  net.touch(1);
+  EXPECT_EQ(events_of<RelayUp>(node).size(), 1u);
+  node.client.network_changed(net.now);
+  net.touch(1);
+  net.run(100ms);
+  EXPECT_EQ(events_of<RelayUp>(node).size(), 1u) << "it is where it was";
+  net.server(1).relay.server.client_seen_at(node.controls.at(relay_id(1)), elsewhere.observed);
+  node.client.network_changed(net.now);
+  net.touch(1);
+  net.run(100ms);
+  ASSERT_EQ(events_of<RelayUp>(node).size(), 2u);
+  EXPECT_EQ(events_of<RelayUp>(node).back().observed, elsewhere.observed);
+}
+
 // Overload (S1.52, U4).
 
 TEST(RelayClient, a_full_relay_names_another_and_that_one_is_used) {

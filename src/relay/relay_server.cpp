@@ -47,6 +47,7 @@ Result<void> RelayServer::client_up(Instant now, RelayClientId id, const NodeId&
   client.id = id;
   client.node = node;
   client.path = path;
+  client.seen_at = path.remote;
   client.key = key;
   client.present = true;
   by_id_.emplace(id, slot);
@@ -69,6 +70,10 @@ std::optional<RelayServer::ClientSlot> RelayServer::find_node(const NodeId& node
 void RelayServer::client_path_changed(RelayClientId id, const NetworkPath& path) {
   const auto slot = find_client(id);
   if (slot && clients_[*slot].path != path) bind(clients_[*slot], path);
+}
+
+void RelayServer::client_seen_at(RelayClientId id, const SocketAddress& address) {
+  if (const auto slot = find_client(id)) clients_[*slot].seen_at = address;
 }
 
 void RelayServer::client_backlog(RelayClientId id, std::size_t unsent_bytes) {
@@ -161,7 +166,7 @@ void RelayServer::on(Instant now, ClientSlot slot, const RelayRegister& /*messag
     register_timers_.erase(slot);
   }
   RelayRegistered answer;
-  answer.observed = client.path.remote;
+  answer.observed = client.seen_at;
   answer.bytes_per_s = limits_.client_bytes_per_s;
   answer.sessions =
       static_cast<std::uint16_t>(std::min<std::size_t>(limits_.sessions_per_client, 65'535));

@@ -113,6 +113,9 @@ class RelayServer {
                          const RelayKey& key);
   /// QUIC validated another path of the control connection and uses it.
   void client_path_changed(RelayClientId id, const NetworkPath& path);
+  /// Where the client's packets come from, proved or not: what it is told of itself, and nothing
+  /// else. At first the bound path's address.
+  void client_seen_at(RelayClientId id, const SocketAddress& address);
   /// So many bytes of messages wait for the client, which reads slowly.
   void client_backlog(RelayClientId id, std::size_t unsent_bytes);
   void client_down(RelayClientId id);
@@ -154,6 +157,7 @@ class RelayServer {
     RelayClientId id{};
     NodeId node;
     NetworkPath path;  // bound
+    SocketAddress seen_at;
     std::uint64_t bindings = 0;
     RelayKey key{};
     bool present = false;
