@@ -276,8 +276,8 @@ void Connectivity::tell_candidates(Link& link) {
   send_control(link, candidates_);
 }
 
-void Connectivity::set_candidates(CandidatesMessage candidates) {
-  if (candidates == candidates_) return;
+void Connectivity::set_candidates(CandidatesMessage candidates, bool again) {
+  if (candidates == candidates_ && (!again || candidates.candidates.empty())) return;
   candidates_ = std::move(candidates);
   for (const auto& link : links_) {
     if (link == nullptr) continue;
@@ -303,7 +303,12 @@ void Connectivity::add_paths(Instant now, const NodeId& peer, std::span<const Ne
   if (link == nullptr) return;
   for (const NetworkPath& path : paths) {
     if (!path_allowed({.relayed = is_relayed(path)}, peers_.at(peer).policy)) continue;
-    if (link->prober.find(path) != nullptr) continue;
+    if (const PathProber::Target* known = link->prober.find(path)) {
+      // Told again, perhaps because the far end's network has changed: it gets another chance.
+      if (known->unanswered < PathProber::tries_max) continue;
+      if (is_relayed(path) || link->allowance.take(now)) link->prober.retry(now, path);
+      continue;
+    }
     if (!is_relayed(path) && !link->allowance.take(now)) {
       ++counters_.paths_refused;
       continue;

@@ -115,8 +115,15 @@ class Connectivity {
   void forget_socket(SocketId socket);
   /// The path on which the handshake of a live connection was confirmed: its address is proved.
   [[nodiscard]] std::optional<NetworkPath> proved_path(ConnectionHandle connection) const;
-  /// Where this node may be reached: told to all peers, now and when they connect.
-  void set_candidates(CandidatesMessage candidates);
+  /// The network has changed: `own` are the addresses that this node has now, `chosen` those that
+  /// its paths name as their source, where that is not left to the kernel. Every path is probed at
+  /// once, and what was held against it is forgotten. A dialler comes anew to a path whose source
+  /// is another now, or with `slept` to any; an acceptor asks to be followed.
+  void network_changed(Instant now, std::span<const IpAddress> own,
+                       std::span<const IpAddress> chosen, bool slept);
+  /// Where this node may be reached: told to all peers, now and when they connect. What they know
+  /// already is told only `again`.
+  void set_candidates(CandidatesMessage candidates, bool again = false);
   /// Whether the dialler moves by itself to a better path (path_selector.hpp); on at first.
   void choose_paths(bool automatic) { automatic_ = automatic; }
   [[nodiscard]] bool connected(const NodeId& peer) const;
@@ -217,9 +224,10 @@ class Connectivity {
   bool leave_silent_path(Instant now, Link& link);
   [[nodiscard]] PathPolicy policy_of(const Link& link) const;
   void restart_silent_path(Instant now, Link& link);
+  void restart_path(Instant now, Link& link);
   void probe_rebound_acceptor(Instant now, Link& link, const NetworkPath& path);
   void on_rebound_answer(Instant now, Link& link, const NetworkPath& path, std::uint64_t nonce);
-  void start_hint(Instant now, Link& link, const NetworkPath& path);
+  void start_hint(Instant now, Link& link, const NetworkPath& path, unsigned count);
   void follow_hint(Instant now, Link& link, const NetworkPath& path);
   void choose_path(Instant now, Link& link);
   bool migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately,

@@ -13,9 +13,12 @@ namespace quicmesh {
 namespace {
 
 constexpr unsigned hints_max = 20;
+constexpr unsigned hints_after_change = 6;
 constexpr unsigned restarts_max = 4;
 constexpr Duration proof_age_max = 2s;
 constexpr Duration restart_after = 1s;  // 1, 2, 4, 8 s of silence
+constexpr Duration misled_pto_min = 2s;
+constexpr int misled_factor = 20;  // times the round trip of a probe
 
 PathState state_of(const PathProber::Target& target) {
   if (target.unanswered >= PathProber::tries_max) return PathState::silent;
@@ -68,6 +71,8 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
       if (on_current) {
         link->watch.probe_answered(now, in_flight);
         if (!link->dialler) events_.push_back(PeerPathProved{link->handle, path});
+        if (link->former_source && *link->former_source != path.local) restart_path(now, *link);
+        link->former_source.reset();
       } else {
         choose_path(now, *link);
       }
@@ -118,7 +123,7 @@ void Connectivity::say_punch(const NodeId& peer, Bytes body) {
 }
 
 bool Connectivity::may_probe(Instant now, const Link& link, const PathProber::Target& target) {
-  if (is_relayed(target.path) || target.rtt) return true;
+  if (is_relayed(target.path) || target.ever_answered) return true;
   // One packet for one that came: from there, so the far end's NAT has opened.
   if (target.heard_since_probed()) return true;
   const NetworkPath current = current_path_of(link);  // which QUIC has validated
@@ -187,8 +192,8 @@ bool Connectivity::leave_silent_path(Instant now, Link& link) {
     const NetworkPath dead = current_path_of(link);
     if (!migrate_link(now, link, best->path, true, {MoveRule::rescue})) return false;
     link.prober.hold_down(now, dead);
-  } else if (!link.hint) {
-    start_hint(now, link, best->path);
+  } else if (!link.hint || link.hint->path == current_path_of(link)) {
+    start_hint(now, link, best->path, hints_max);
   }
   return true;
 }
@@ -207,6 +212,10 @@ void Connectivity::restart_silent_path(Instant now, Link& link) {
   const Duration silence = link.watch.silence(now);
   if (silence < restart_after * (1 << link.restarts)) return;
   ++link.restarts;
+  restart_path(now, link);
+}
+
+void Connectivity::restart_path(Instant now, Link& link) {
   const NetworkPath path = current_path_of(link);
   const PathTable::Entry* entry = link.table.find(path);
   const auto epoch = static_cast<std::uint16_t>(entry == nullptr ? 1 : entry->epoch + 1);
@@ -214,8 +223,38 @@ void Connectivity::restart_silent_path(Instant now, Link& link) {
   migrate_link(now, link, path, true, {});
 }
 
-void Connectivity::start_hint(Instant now, Link& link, const NetworkPath& path) {
-  link.hint = Link::Hint{path, secure_rng_.next_u64() | 1, 0, now};
+// Whether the path in use still carries anything is not known, and the far end may see this one at
+// another address. A dialler's packets tell that, so it sends some: on its path begun anew, if its
+// source is gone, or turns out to be another when the probe is answered. An acceptor's packets are
+// not listened to from elsewhere, so it asks to be followed to where it is now, which costs nothing
+// if that is where it was.
+void Connectivity::network_changed(Instant now, std::span<const IpAddress> own,
+                                   std::span<const IpAddress> chosen, bool slept) {
+  for (const auto& link : links_) {
+    if (link == nullptr || !link->confirmed) continue;
+    NetworkPath path = current_path_of(*link);
+    const IpAddress source = path.local;
+    const bool source_gone = unpin_source(path, own);
+    // The kernel chooses a dialler's sources anew; an acceptor answers from where it was asked.
+    const auto kept = link->dialler ? chosen : own;
+    link->table.unpin(kept);
+    link->prober.start_over(now, kept);
+    link->watch.suspect(now, quic_->path_info(link->handle).probe_timeout);
+    link->restarts = 0;
+    if (!link->dialler) {
+      if (!is_relayed(path)) start_hint(now, *link, path, hints_after_change);
+    } else if (slept || source_gone) {
+      restart_path(now, *link);
+    } else if (!source.is_unspecified() && !is_relayed(path)) {
+      link->former_source = source;
+    }
+    watch_link(now, *link);
+    arm(now, *link);
+  }
+}
+
+void Connectivity::start_hint(Instant now, Link& link, const NetworkPath& path, unsigned count) {
+  link.hint = Link::Hint{path, secure_rng_.next_u64() | 1, hints_max - count, now};
 }
 
 void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path) {
@@ -223,9 +262,14 @@ void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path)
   if (target == nullptr) return;  // the dialler goes only where it has itself been
   if (!path_allowed({.relayed = is_relayed(path)}, policy_of(link))) return;
   const PathTable::Entry* entry = link.table.find(path);
-  if (entry != nullptr && entry->label == quic_->current_label(link.handle)) return;
-  if (link.moving_to == path) return;
   const Duration pto = quic_->path_info(link.handle).probe_timeout;
+  if (entry != nullptr && entry->label == quic_->current_label(link.handle)) {
+    // The far end has been away, and its late acknowledgements were taken for the round trip.
+    const bool misled = target->rtt && pto > misled_pto_min && pto > misled_factor * *target->rtt;
+    if (misled && link.restarts++ < restarts_max) restart_path(now, link);
+    return;
+  }
+  if (link.moving_to == path) return;
   const bool silent = link.watch.verdict(now, pto) != PathWatch::Verdict::fine;
   if (silent && !link.silent_since) link.silent_since = now - link.watch.silence(now);
   migrate_link(now, link, target->path, silent, {MoveRule::hint});
@@ -375,7 +419,7 @@ Result<void> Connectivity::suggest(Instant now, const NodeId& peer, const Networ
   if (link == nullptr) return failure(PathErrc::not_connected);
   const PathProber::Target* target = link->prober.find(path);
   if (target == nullptr) return failure(PathErrc::unknown_path);
-  start_hint(now, *link, target->path);
+  start_hint(now, *link, target->path, hints_max);
   if (target->far_nonce != 0) send_control(*link, HintMessage{target->far_nonce});
   watch_link(now, *link);
   arm(now, *link);

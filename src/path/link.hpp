@@ -53,6 +53,8 @@ struct Link {
   MoveReason moving_because;
   /// While the connection is being moved off a silent path: when the silence began, for the report.
   std::optional<Instant> silent_since;
+  /// The dialler's source on the path in use before the network changed, until a probe is answered.
+  std::optional<IpAddress> former_source;
   unsigned restarts = 0;  // of the path in use, during the present silence
 
   /// The dialler's question to an address that may be its acceptor behind a rebound NAT.

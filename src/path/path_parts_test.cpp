@@ -1,6 +1,7 @@
 // The parts of the connection manager alone: labels, probes, the death watch, frames, headers.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 
 #include "base/base_errc.hpp"
@@ -73,6 +74,21 @@ TEST(PathTable, the_first_answer_tells_which_source_address_the_kernel_took) {
   NetworkPath other = path_to(1);
   other.local = IpAddress::v4({192, 0, 2, 77});
   EXPECT_FALSE(table.known_arrival(t0, other));
+}
+
+TEST(PathTable, a_source_that_is_gone_is_left_to_the_kernel) {
+  PathTable table;
+  const PathLabel label = table.label_for(t0, path_to(1));
+  table.unpin(std::array{IpAddress::v4({192, 0, 2, 7}), path_to(1).local});
+  EXPECT_EQ(table.find(label)->path, path_to(1));
+  table.unpin(std::array{IpAddress::v4({192, 0, 2, 7})});
+  EXPECT_EQ(table.find(label)->path.local, IpAddress::any(IpFamily::v4));
+  NetworkPath now_from = path_to(1);
+  now_from.local = IpAddress::v4({192, 0, 2, 7});
+  EXPECT_EQ(table.known_arrival(t0, now_from), label) << "and the answer tells which it took";
+  NetworkPath relayed = path_to(1);
+  relayed.socket = relayed_socket;
+  EXPECT_FALSE(unpin_source(relayed, {})) << "its addresses are nobody's";
 }
 
 TEST(PathTable, coming_back_takes_a_new_label_on_both_sides) {
@@ -150,7 +166,7 @@ TEST(PathWatch, unacknowledged_payload_condemns_a_path_on_which_the_peer_is_hear
     Duration suspicious;
     Duration dead;
   };
-  for (const Row& row : {Row{10ms, 1s, 2s}, Row{500ms, 2s, 4s}}) {
+  for (const Row& row : {Row{10ms, 1s, 2s}, Row{500ms, 2s, 4s}, Row{1min, 4s, 8s}}) {
     PathWatch watch;
     watch.switched(t0 - 1s, false);
     watch.payload_waits(t0);
@@ -272,6 +288,48 @@ TEST(PathProber, the_round_trip_is_the_least_of_the_last_four_answers) {
     ASSERT_NE(prober.handle_response(now + took[i], path_to(1), i + 1), nullptr);
     EXPECT_EQ(prober.find(path_to(1))->rtt, expected[i]) << i;
   }
+}
+
+TEST(PathProber, starts_over_when_the_network_has_changed) {
+  PathProber prober{Rng(1)};
+  NetworkPath twin = path_to(1);
+  twin.local = IpAddress::v4({192, 0, 2, 2});
+  for (const NetworkPath& path : {path_to(1), twin, path_to(2)})
+    prober.add(t0, path);
+  std::uint64_t nonce = 0;
+  for (Instant now = t0; now < t0 + 2min; now += 10ms) {
+    while (prober.next_due(now, ++nonce) != nullptr) {
+    }
+  }
+  const Instant changed = t0 + 2min;
+  prober.hold_down(changed, path_to(2));
+  prober.start_over(changed, std::array{IpAddress::v4({192, 0, 2, 9})});
+  ASSERT_EQ(prober.targets().size(), 2u) << "two that differ in sources that are gone are one";
+  for (const PathProber::Target& target : prober.targets()) {
+    EXPECT_TRUE(target.path.local.is_unspecified());
+    EXPECT_LE(target.held_until, changed);
+  }
+  int probes = 0;
+  for (Instant now = changed; now < changed + 1s; now += 10ms) {
+    while (prober.next_due(now, ++nonce) != nullptr)
+      ++probes;
+  }
+  EXPECT_GE(probes, 6) << "what was given up is asked like something new";
+}
+
+TEST(PathProber, a_path_told_of_again_is_asked_again_only_if_it_was_given_up) {
+  PathProber prober{Rng(1)};
+  prober.add(t0, path_to(1));
+  EXPECT_FALSE(prober.retry(t0, path_to(1)));
+  EXPECT_FALSE(prober.retry(t0, path_to(2)));
+  std::uint64_t nonce = 0;
+  for (Instant now = t0; now < t0 + 2min; now += 10ms) {
+    while (prober.next_due(now, ++nonce) != nullptr) {
+    }
+  }
+  EXPECT_TRUE(prober.retry(t0 + 2min, path_to(1)));
+  EXPECT_EQ(prober.deadline(), t0 + 2min);
+  EXPECT_FALSE(prober.retry(t0 + 2min, path_to(1)));
 }
 
 TEST(PathProber, the_number_of_targets_is_bounded) {

@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "path/path_table.hpp"
+
 namespace quicmesh {
 namespace {
 
@@ -117,6 +119,7 @@ const PathProber::Target* PathProber::handle_response(Instant now, const Network
   target->took[target->took_count++ % times_kept] = now - sent->at;
   const auto kept = std::min<std::size_t>(target->took_count, times_kept);
   target->rtt = std::ranges::min(std::span(target->took).first(kept));
+  target->ever_answered = true;
   target->heard_at = now;
   target->unanswered = 0;
   if (now >= target->held_until + hold_down_max) target->failures = 0;
@@ -147,6 +150,31 @@ void PathProber::hurry(Instant now, Duration interval) {
   if (!first) return;
   for (Target& target : targets_) {
     target.due = now;
+  }
+}
+
+bool PathProber::retry(Instant now, const NetworkPath& path) {
+  Target* target = match(path);
+  if (target == nullptr || target->unanswered < tries_max) return false;
+  target->unanswered = 0;
+  target->due = now;
+  return true;
+}
+
+void PathProber::start_over(Instant now, std::span<const IpAddress> own) {
+  unpin_source(current_, own);
+  std::vector<Target> former;
+  former.swap(targets_);
+  for (Target& target : former) {
+    unpin_source(target.path, own);
+    if (match(target.path) != nullptr) continue;
+    target.took_count = 0;
+    target.rtt.reset();
+    target.unanswered = 0;
+    target.failures = 0;
+    target.held_until = {};
+    target.due = now;
+    targets_.push_back(target);
   }
 }
 

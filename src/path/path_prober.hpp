@@ -21,6 +21,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/network_path.hpp"
@@ -54,6 +55,7 @@ class PathProber {
     std::array<Duration, times_kept> took{};  // the last answers
     unsigned took_count = 0;
     std::optional<Duration> rtt;  // the least of them
+    bool ever_answered = false;   // also before the network changed
     unsigned unanswered = 0;
     std::uint64_t far_nonce = 0;  // of the far end's last probe: by it we name the path to it
     Instant due{};
@@ -78,6 +80,8 @@ class PathProber {
   void remove(const NetworkPath& path);
   /// All paths from that socket.
   void remove_socket(SocketId socket);
+  /// Asks a path that was given up as if it were new. False if it was not.
+  bool retry(Instant now, const NetworkPath& path);
   /// The path in use. While it is the only one it is probed in a hurry alone.
   void set_current(const NetworkPath& path) { current_ = path; }
 
@@ -91,6 +95,11 @@ class PathProber {
   /// Every target is due at once, and again after `interval` until it answers.
   void hurry(Instant now, Duration interval);
   void relax() { hurry_interval_ = Duration::zero(); }
+
+  /// The network has changed: what was measured and held against a path is forgotten, all are due
+  /// at once. Sources that are none of `own` are left to the kernel; paths that differed in nothing
+  /// else become one.
+  void start_over(Instant now, std::span<const IpAddress> own);
 
   /// The path failed in use: it is not to be chosen for a while.
   void hold_down(Instant now, const NetworkPath& path);

@@ -5,6 +5,13 @@
 
 namespace quicmesh {
 
+bool unpin_source(NetworkPath& path, std::span<const IpAddress> own) {
+  if (path.local.is_unspecified() || is_relayed(path)) return false;
+  if (std::ranges::find(own, path.local) != own.end()) return false;
+  path.local = IpAddress::any(path.local.family());
+  return true;
+}
+
 PathTable::Entry* PathTable::match(const NetworkPath& path) {
   for (Entry& entry : std::views::reverse(entries_)) {
     if (entry.path.socket != path.socket || entry.path.remote != path.remote) continue;
@@ -90,6 +97,11 @@ void PathTable::note_epoch(Instant now, const NetworkPath& path, std::uint16_t e
 
 void PathTable::repoint(const NetworkPath& from, const NetworkPath& to) {
   if (Entry* entry = match(from)) entry->path = to;
+}
+
+void PathTable::unpin(std::span<const IpAddress> own) {
+  for (Entry& entry : entries_)
+    unpin_source(entry.path, own);
 }
 
 void PathTable::forget(PathLabel label) {

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/network_path.hpp"
@@ -22,6 +23,9 @@
 #include "quicmesh/time.hpp"
 
 namespace quicmesh {
+
+/// Leaves the source address of a path to the kernel if it is none of `own`. True if it was so.
+bool unpin_source(NetworkPath& path, std::span<const IpAddress> own);
 
 class PathTable {
  public:
@@ -59,6 +63,9 @@ class PathTable {
 
   /// The far end of `from` now sends from `to` (same IP, other port), and has proved it.
   void repoint(const NetworkPath& from, const NetworkPath& to);
+
+  /// Paths whose source address is none of `own` leave from now on by whichever the kernel takes.
+  void unpin(std::span<const IpAddress> own);
 
   /// QUIC refused `label`: of a path that was to begin anew the former label is valid again. Never
   /// the current one.

@@ -14,12 +14,13 @@ Duration death_after(Duration pto) {
 }
 
 Duration payload_suspicion_after(Duration pto) {
-  return std::max<Duration>(PathWatch::payload_suspicion_min,
-                            PathWatch::payload_suspicion_ptos * pto);
+  return std::clamp<Duration>(PathWatch::payload_suspicion_ptos * pto,
+                              PathWatch::payload_suspicion_min, PathWatch::payload_suspicion_max);
 }
 
 Duration payload_death_after(Duration pto) {
-  return std::max<Duration>(PathWatch::payload_death_min, PathWatch::payload_death_ptos * pto);
+  return std::clamp<Duration>(PathWatch::payload_death_ptos * pto, PathWatch::payload_death_min,
+                              PathWatch::payload_death_max);
 }
 
 Duration since(Instant begin, Instant now) {
@@ -38,6 +39,10 @@ void PathWatch::sent(Instant now, bool in_flight) {
 
 void PathWatch::heard(Instant now, bool in_flight, bool with_data) {
   wait_from(now, in_flight || with_data);
+}
+
+void PathWatch::suspect(Instant now, Duration pto) {
+  waiting_since_ = std::min(waiting_since_, now - suspicion_after(pto));
 }
 
 void PathWatch::probe_answered(Instant now, bool in_flight) {

@@ -13,8 +13,9 @@
 //
 // A path may let small packets through and large ones not, or be heard while it carries nothing
 // back. So a sender also counts how long no stream data were acknowledged while some were under
-// way: suspicious after max(1 s, 4 PTO), dead after max(2 s, 8 PTO). Neither what is heard nor
-// probes put that off.
+// way: suspicious after max(1 s, 4 PTO), dead after max(2 s, 8 PTO), but at most 4 and 8 s. Neither
+// what is heard nor probes put that off. (At most: a peer that slept acknowledges late, which QUIC
+// takes for a round trip of minutes, and it would wait for as long.)
 #pragma once
 
 #include <algorithm>
@@ -30,7 +31,9 @@ class PathWatch {
   static constexpr int death_ptos = 3;
   static constexpr Duration payload_suspicion_min = 1s;
   static constexpr int payload_suspicion_ptos = 4;
+  static constexpr Duration payload_suspicion_max = 4s;
   static constexpr Duration payload_death_min = 2s;
+  static constexpr Duration payload_death_max = 8s;
   static constexpr int payload_death_ptos = 8;
 
   enum class Verdict : unsigned char { fine, suspicious, dead };
@@ -39,6 +42,8 @@ class PathWatch {
   void sent(Instant now, bool in_flight);
   /// A packet of the connection arrived on the current path. `with_data`: stream data or datagrams.
   void heard(Instant now, bool in_flight, bool with_data);
+  /// The network has changed: from now on somebody waits, and is suspicious already.
+  void suspect(Instant now, Duration pto);
   /// A probe on the current path was answered.
   void probe_answered(Instant now, bool in_flight);
   /// The connection has moved: a new path starts without a history.
