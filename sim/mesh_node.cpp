@@ -53,6 +53,9 @@ struct TraceText {
     return "punch " + e.peer.to_hex().substr(0, 8) + " by " + std::string(to_string(e.technique)) +
            ": " + std::string(to_string(e.outcome));
   }
+  std::string operator()(const NetworkChanged& e) {
+    return "network changed, " + std::to_string(e.addresses.size()) + " addresses";
+  }
   std::string operator()(const NatDiscovered& e) {
     return "nat " + std::string(to_string(e.profile.mapping)) + " mapping, " +
            std::string(to_string(e.profile.filtering)) + " filtering";
@@ -99,14 +102,36 @@ MeshNode::MeshNode(Simulation& simulation, HostId host, const QuicConfig& config
 
 void MeshNode::announce() {
   std::vector<LocalEndpoint> endpoints;
-  for (const InterfaceId interface : simulation_.network().interfaces_of(host_)) {
-    const IpAddress ip = simulation_.network().address_of(interface);
+  for (const IpAddress& ip : own_addresses())
     endpoints.push_back({socket_, ip, {ip, port}});
-  }
   command([&](NodeCore& core, Instant now) {
     core.set_address_rules(AddressRules::laboratory);
     core.set_endpoints(now, std::move(endpoints));
   });
+}
+
+std::vector<IpAddress> MeshNode::own_addresses() const {
+  const Network& network = simulation_.network();
+  std::vector<IpAddress> addresses;
+  for (const InterfaceId interface : network.interfaces_of(host_)) {
+    if (network.state_of(interface) != InterfaceState::up) continue;
+    addresses.push_back(network.address_of(interface));
+  }
+  return addresses;
+}
+
+void MeshNode::network_changed() {
+  announce();
+  command([&](NodeCore& core, Instant now) { core.network_changed(now, own_addresses()); });
+}
+
+void MeshNode::suspend() {
+  command([](NodeCore& core, Instant) { core.suspend(); });
+}
+
+void MeshNode::resume() {
+  announce();
+  command([&](NodeCore& core, Instant now) { core.resume(now, own_addresses()); });
 }
 
 void MeshNode::serve_as_relay(const RelayLimits& limits) {

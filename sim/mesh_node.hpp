@@ -26,8 +26,13 @@ class MeshNode {
   /// Called for each event of the node, in order of registration; may give commands.
   void listen(std::function<void(Instant, const NodeEvent&)> listener);
 
-  /// Tells the core of this host's interfaces, so that peers hear where it may be reached.
+  /// Tells the core of this host's interfaces that are up, so that peers hear where it may be
+  /// reached.
   void announce();
+  /// The interfaces have changed: announces those that are up, and has everything looked at anew.
+  void network_changed();
+  void suspend();
+  void resume();
   /// Becomes a relay for others.
   void serve_as_relay(const RelayLimits& limits = {});
   /// Answers NAT behaviour discovery (RFC 5780) on its first two interfaces.
@@ -51,6 +56,8 @@ class MeshNode {
   [[nodiscard]] NetworkPath path(InterfaceId own, const SocketAddress& remote) const;
 
  private:
+  [[nodiscard]] std::vector<IpAddress> own_addresses() const;
+
   Simulation& simulation_;
   HostId host_;
   SeededRng rng_;

@@ -47,6 +47,7 @@ struct TraversalWorld {
         if (const auto* failed = std::get_if<PeerUnreachable>(&event)) {
           unreachable = failed->error;
         }
+        if (std::holds_alternative<PeerDisconnected>(event)) ++disconnected;
       });
     }
   }
@@ -106,6 +107,7 @@ struct TraversalWorld {
   std::optional<MeshNode> a;
   std::optional<MeshNode> b;
   int relays_up = 0;
+  int disconnected = 0;  // of either end, from anybody
   Instant dialled_at{};
   std::optional<Instant> direct_at;
   std::error_code unreachable;

@@ -109,6 +109,13 @@ struct ToJson {
                    {"ms", static_cast<double>(microseconds(over.duration)) / 1e3}}};
   }
 
+  Objects operator()(const event::NetworkChanged& changed) const {
+    boost::json::array addresses;
+    for (const SocketAddress& address : changed.addresses)
+      addresses.emplace_back(address.to_string());
+    return {object{{"event", "network_changed"}, {"addresses", std::move(addresses)}}};
+  }
+
   Objects operator()(const event::HandlerFailed& failed) const {
     auto told = to_json(make_failure(fmt::format("the protocol {} failed", failed.protocol),
                                      failed.error, failed.reason));

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 #include <variant>
+#include <vector>
 
 #include "quicmesh/nat_report.hpp"
 #include "quicmesh/node_id.hpp"
@@ -89,6 +90,14 @@ struct PunchOver {
   Duration back_off{};
 };
 
+/// The machine's network has changed, or the program said so: an address, an interface or a route.
+/// All paths are probed, and connections go on over those that answer.
+struct NetworkChanged {
+  /// Where this node is reached on the machine's own networks now. An address of Config::listen
+  /// that is not among them has left the machine; its socket waits until it comes back.
+  std::vector<SocketAddress> addresses;
+};
+
 /// A planned move did not come about; the connection stays where it was.
 struct PathRefused {
   NodeId peer;
@@ -108,6 +117,6 @@ struct HandlerFailed {
 using Event =
     std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable, event::HandshakeRefused,
                  event::PathChanged, event::PathRefused, event::HandlerFailed, event::RelayUp,
-                 event::RelayDown, event::NatDetected, event::PunchOver>;
+                 event::RelayDown, event::NatDetected, event::PunchOver, event::NetworkChanged>;
 
 }  // namespace quicmesh

@@ -42,12 +42,6 @@ namespace quicmesh::io {
 /// What is asked of the network thread; runs there, with the core.
 using Command = std::move_only_function<void(Instant, HostedNode&)>;
 
-/// A socket of the node, as far as dialling needs it.
-struct SocketInfo {
-  SocketId id{};
-  SocketAddress local;
-};
-
 struct OpenReply : Reply {
   NodeId peer;
   std::string protocol;
@@ -181,6 +175,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void on_event(RelayUp& event);
   void on_event(NatDiscovered& event);
   void on_event(PunchEnded& event);
+  void on_event(NetworkChanged& event);
   void on_event(RelayDown& event);
   void on_event(PeerStreamOpened& event);
   void on_event(PeerStreamData& event);

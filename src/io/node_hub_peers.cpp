@@ -355,6 +355,10 @@ void NodeHub::on_event(PunchEnded& event) {
                           event.duration, event.back_off});
 }
 
+void NodeHub::on_event(NetworkChanged& event) {
+  report(event::NetworkChanged{std::move(event.addresses)});
+}
+
 void NodeHub::on_event(NatDiscovered& event) {
   report(event::NatDetected{report_of(event)});
 }

@@ -35,6 +35,7 @@ Result<std::unique_ptr<NodeCore>> NodeCore::create(QuicConfig config, const Keyp
 
 void NodeCore::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn,
                                MutableByteView datagram) {
+  if (suspended_) return;
   now_ = now;
   if (!datagram.empty() && is_relay_frame_type(datagram[0])) {
     return handle_relay_frame(now, path, datagram);
@@ -46,6 +47,7 @@ void NodeCore::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn,
 }
 
 void NodeCore::handle_timeout(Instant now) {
+  if (suspended_) return;
   now_ = now;
   connectivity_->handle_timeout(now);
   relay_user_.client().handle_timeout(now);
@@ -58,6 +60,7 @@ void NodeCore::handle_timeout(Instant now) {
 }
 
 std::optional<Transmit> NodeCore::poll_transmit(Instant now, MutableByteView buffer) {
+  if (suspended_) return std::nullopt;
   now_ = now;
   for (bool routed = false;; routed = true) {
     if (relay_host_) {
@@ -85,6 +88,7 @@ std::optional<NodeEvent> NodeCore::poll_event() {
 }
 
 Instant NodeCore::poll_timeout() const {
+  if (suspended_) return never;
   Instant next = std::min(connectivity_->poll_timeout(), relay_user_.client().poll_timeout());
   next = std::min({next, relay_user_.tunnels().poll_timeout(), nat_watch_.poll_timeout(),
                    punching_.poll_timeout()});
@@ -263,6 +267,7 @@ Result<StreamKey> NodeCore::open_flow(Instant now, const NodeId& peer, std::stri
 }
 
 void NodeCore::begin_close(Instant now) {
+  suspended_ = false;  // a goodbye is something to say
   if (!closing_) closing_ = Closing{now + close_patience, now, false};
 }
 

@@ -57,6 +57,17 @@ class NodeCore {
 
   /// Where this node sends from and is reached on its own networks; replaces what was known.
   void set_endpoints(Instant now, std::vector<LocalEndpoint> endpoints);
+  /// The network has changed, in a way that `set_endpoints` was told of before or that only others
+  /// see: all paths are probed at once, peers are told the candidates again, relays are asked
+  /// whether they are there, NAT discovery begins anew, and nothing is held against a path any
+  /// more. `own` are all addresses of this machine now.
+  void network_changed(Instant now, std::span<const IpAddress> own);
+  /// Says nothing and hears nothing until `resume`: no timers, no keep-alives. Peers notice as they
+  /// notice any silence, and give up after their idle time-out.
+  void suspend() { suspended_ = true; }
+  /// After `suspend`, or after the machine slept: connections whose time-out is over end, the
+  /// others are treated as after a change of network, and their diallers show themselves at once.
+  void resume(Instant now, std::span<const IpAddress> own);
   /// Documentation ranges count as public: for laboratories only.
   /// Before `serve_as_relay`.
   void set_address_rules(AddressRules rules);
@@ -159,7 +170,8 @@ class NodeCore {
   /// The sessions over all relays in common become paths: one of them stands by.
   void add_legs(Instant now, const NodeId& peer);
   void give_up_seeking(const NodeId& peer);
-  void tell_candidates();
+  void tell_candidates(bool again = false);
+  void look_at_network(Instant now, std::span<const IpAddress> own, bool slept);
   void handle_stun(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
   void choose_stun_servers(Instant now);
   void take_nat_events(Instant now);
@@ -209,6 +221,7 @@ class NodeCore {
   std::set<NodeId> sought_;                  // peers for which this side asked for sessions
   Instant now_{};                            // of the last call that brought the time
   std::set<std::string> protocols_;
+  bool suspended_ = false;
   std::set<StreamKey> refused_;  // their late events are nobody's
   std::deque<NodeEvent> events_;
 

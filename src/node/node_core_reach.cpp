@@ -69,7 +69,7 @@ std::optional<RelayTrain> NodeCore::forward_train(Instant now, const NetworkPath
                                                   ByteView train, std::size_t segment_size,
                                                   std::span<RelayRun> runs) {
   // Without relays of its own this node has no sessions as a client: all frames are for forwarding.
-  if (!relay_host_ || relay_user_.client().has_relays()) return std::nullopt;
+  if (suspended_ || !relay_host_ || relay_user_.client().has_relays()) return std::nullopt;
   now_ = now;
   return relay_host_->forward_train(now, source, train, segment_size, runs);
 }
@@ -168,7 +168,7 @@ void NodeCore::handle_tunnel_closed(Instant now, const NetworkPath& path, std::e
   relay_user_.on_tunnel_closed(now, *connectivity_, path, error);
 }
 
-void NodeCore::tell_candidates() {
+void NodeCore::tell_candidates(bool again) {
   CandidatesMessage message;
   if (policy_ == PathPolicy::relay_only) return connectivity_->set_candidates(std::move(message));
   const auto add = [&](CandidateKind kind, const SocketAddress& address) {
@@ -182,7 +182,7 @@ void NodeCore::tell_candidates() {
   for (const LocalEndpoint& endpoint : endpoints_)
     add(CandidateKind::host, endpoint.address);
   message.nat_profile = nat_record_;
-  connectivity_->set_candidates(std::move(message));
+  connectivity_->set_candidates(std::move(message), again);
 }
 
 void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {

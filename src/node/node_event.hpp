@@ -2,6 +2,7 @@
 #pragma once
 
 #include <variant>
+#include <vector>
 
 #include "nat/nat_discovery.hpp"
 #include "nat/punch_event.hpp"
@@ -15,10 +16,16 @@ struct NodeClosed {
   std::size_t bytes_lost = 0;  // written, and not acknowledged by then
 };
 
-using NodeEvent = std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
-                               PeerPathChanged, PeerPathRefused, RelayUp, RelayDown, NatDiscovered,
-                               PunchEnded, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
-                               PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
-                               PeerStreamLost, PeerStreamsAvailable, PeerDatagram, NodeClosed>;
+/// The network has changed; whatever was in use is asked whether it still works.
+struct NetworkChanged {
+  std::vector<SocketAddress> addresses;  // where this node is reached on its own networks
+};
+
+using NodeEvent =
+    std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
+                 PeerPathChanged, PeerPathRefused, RelayUp, RelayDown, NatDiscovered, PunchEnded,
+                 NetworkChanged, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
+                 PeerStreamReset, PeerStreamStopped, PeerStreamFinished, PeerStreamLost,
+                 PeerStreamsAvailable, PeerDatagram, NodeClosed>;
 
 }  // namespace quicmesh
