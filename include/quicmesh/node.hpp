@@ -156,6 +156,20 @@ class Node : public std::enable_shared_from_this<Node> {
   /// Why the connection to `peer` is as it is, or why there is none. Decisions about the last 256
   /// peers are kept, 64 each.
   Task<Explanation> why(NodeId peer);
+  /// Says that the machine's network has changed: all paths are probed at once, peers hear where
+  /// this node is now, relays are asked whether they are there, and the NAT is looked at again. The
+  /// node notices by itself where the system tells (Linux: netlink, within 0.1 to 1 s); an
+  /// event::NetworkChanged shows that it did. Needed in a sandbox without netlink, and for what the
+  /// machine cannot see, such as a router that dials up anew. All three fail with
+  /// IoErrc::node_closed alone, and may be called at any time, again and again.
+  Task<void> network_changed();
+  /// Falls silent: nothing is sent and nothing that comes is heard, until `resume` or `close`. For
+  /// a phone whose program goes to the background. Peers are not told; they give the connections up
+  /// after their idle time-out (Config::idle_timeout, 30 s), and writes wait meanwhile.
+  Task<void> suspend();
+  /// After `suspend`, or after the machine slept: connections whose time is over end with
+  /// event::PeerDown, the others are probed at once and go on; relays are connected again.
+  Task<void> resume();
   /// Why the last connection or dial to `peer` ended, in words; empty if none did.
   [[nodiscard]] std::string last_reason(NodeId peer) const;
   Task<NodeStatus> status();

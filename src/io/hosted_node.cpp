@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "io/event_loop.hpp"
+#include "io/local_addresses.hpp"
 
 namespace quicmesh::io {
 namespace {
@@ -20,6 +21,27 @@ bool all_relay_frames(ByteView train, std::size_t segment_size) {
   return true;
 }
 
+// A socket bound to an address that the machine has not got any more is reached by nobody; should
+// the address come back, so does the socket.
+std::vector<LocalEndpoint> endpoints_of(const std::vector<SocketInfo>& sockets,
+                                        const std::vector<IpAddress>& own) {
+  std::vector<LocalEndpoint> endpoints;
+  for (const SocketInfo& socket : sockets) {
+    const IpFamily family = socket.local.ip.family();
+    const auto add = [&](const IpAddress& ip) {
+      endpoints.push_back({socket.id, IpAddress::any(family), {ip, socket.local.port}});
+    };
+    if (socket.local.ip.is_unspecified()) {
+      for (const IpAddress& ip : local_addresses(family))
+        add(ip);
+    } else if (socket.local.ip.scope() == AddressScope::loopback ||
+               std::ranges::find(own, socket.local.ip) != own.end()) {
+      add(socket.local.ip);  // of loopback, a whole network is there without being listed
+    }
+  }
+  return endpoints;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<HostedNode>> HostedNode::create(QuicConfig config, Keypair identity,
@@ -31,6 +53,23 @@ Result<std::unique_ptr<HostedNode>> HostedNode::create(QuicConfig config, Keypai
   node->core_ = std::move(*core);
   node->core_->set_wall_time(EventLoop::now(), wall_time());
   return node;
+}
+
+void HostedNode::announce(Instant now, std::vector<SocketInfo> sockets) {
+  announced_ = std::move(sockets);
+  core_->set_endpoints(now, endpoints_of(announced_, all_local_addresses()));
+}
+
+void HostedNode::network_changed(Instant now) {
+  const std::vector<IpAddress> own = all_local_addresses();
+  core_->set_endpoints(now, endpoints_of(announced_, own));
+  core_->network_changed(now, own);
+}
+
+void HostedNode::resume(Instant now) {
+  const std::vector<IpAddress> own = all_local_addresses();
+  core_->set_endpoints(now, endpoints_of(announced_, own));
+  core_->resume(now, own);
 }
 
 void HostedNode::receive(SocketId id, MutableByteView buffer) {

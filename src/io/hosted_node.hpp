@@ -24,6 +24,12 @@
 
 namespace quicmesh::io {
 
+/// A socket of the node, as far as dialling needs it.
+struct SocketInfo {
+  SocketId id{};
+  SocketAddress local;
+};
+
 class HostedNode {
  public:
   /// Trains taken from one socket before the others, and sent before anything is received again.
@@ -44,6 +50,9 @@ class HostedNode {
   /// Null as long as there never was one.
   [[nodiscard]] const TunnelSet* tunnels() const { return tunnels_.get(); }
   [[nodiscard]] NodeCore& core() { return *core_; }
+  /// Tells the core where others on the machine's networks reach these sockets, now and whenever
+  /// the network changes.
+  void announce(Instant now, std::vector<SocketInfo> sockets);
   [[nodiscard]] UdpCounters counters() const { return sockets_.counters(); }
 
   /// Room for a train behind one that is gathered; with less, nothing is gathered.
@@ -55,6 +64,9 @@ class HostedNode {
   void receive_from_tunnels(MutableByteView buffer);
   /// Applies commands, expires timers, sends, delivers events, until nothing is left to do now.
   void settle(MutableByteView buffer);
+  /// The machine's network has changed: tells the core where it is reached now.
+  void network_changed(Instant now);
+  void resume(Instant now);
   /// Says goodbye to all peers, as far as the sockets take it.
   void say_goodbye(MutableByteView buffer);
 
@@ -99,6 +111,7 @@ class HostedNode {
   Keypair identity_;
   SystemRng secure_rng_;
   SocketTable sockets_;
+  std::vector<SocketInfo> announced_;
   std::unique_ptr<TunnelSet> tunnels_;  // made when first used
   std::unique_ptr<NodeCore> core_;
   std::shared_ptr<NodeClient> client_;  // shared with the handles of the public API

@@ -74,19 +74,6 @@ PathPolicy policy_of(Reach reach) {
   return reach == Reach::relay_only ? PathPolicy::relay_only : PathPolicy::any;
 }
 
-/// How others on our networks reach `sockets`.
-std::vector<LocalEndpoint> endpoints_of(const std::vector<io::SocketInfo>& sockets) {
-  std::vector<LocalEndpoint> endpoints;
-  for (const io::SocketInfo& socket : sockets) {
-    const IpFamily family = socket.local.ip.family();
-    std::vector<IpAddress> addresses{socket.local.ip};
-    if (socket.local.ip.is_unspecified()) addresses = io::local_addresses(family);
-    for (const IpAddress& ip : addresses)
-      endpoints.push_back({socket.id, IpAddress::any(family), {ip, socket.local.port}});
-  }
-  return endpoints;
-}
-
 /// The addresses behind the names of `relays`.
 Task<std::vector<RelayHint>> resolve_relays(std::vector<NodeAddress> relays,
                                             std::uint16_t tls_port) {
@@ -108,14 +95,15 @@ Task<std::vector<RelayHint>> resolve_relays(std::vector<NodeAddress> relays,
   co_return hints;
 }
 
-Result<void> set_up_reach(NodeCore& core, const Config& config,
+Result<void> set_up_reach(io::HostedNode& node, const Config& config,
                           const std::vector<io::SocketInfo>& sockets,
                           const std::vector<RelayHint>& relays) {
   const Instant now = io::EventLoop::now();
+  NodeCore& core = node.core();
   if (config.laboratory_addresses) core.set_address_rules(AddressRules::laboratory);
   if (config.serve_as_relay) core.serve_as_relay(RelayLimits{});
   core.set_policy(policy_of(config.reach));
-  core.set_endpoints(now, endpoints_of(sockets));
+  node.announce(now, sockets);
   if (config.reach == Reach::direct_only) return {};  // nor is it reached over one
   core.set_stun_servers(now, config.stun_servers);
   for (const RelayHint& relay : relays) {
@@ -141,7 +129,7 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config,
       io::HostedNode::create(quic_config_of(config), std::move(*identity), std::move(*sockets));
   if (!hosted) return failure(hosted.error());
   if (stun) (*hosted)->core().serve_stun(*stun);
-  const auto reachable = set_up_reach((*hosted)->core(), config, infos, relays);
+  const auto reachable = set_up_reach(**hosted, config, infos, relays);
   if (!reachable) return failure(reachable.error());
   std::vector<SocketAddress> tunnel_addresses;
   for (const SocketAddress& wanted : config.relay_tls_listen) {
@@ -163,19 +151,28 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config,
 
 /// Runs `look` on the network thread, which fills what it returns.
 template <class T>
-Task<T> ask_core(HubPointer hub, std::move_only_function<Result<T>(Instant, NodeCore&)> look) {
+Task<T> ask_node(HubPointer hub,
+                 std::move_only_function<Result<T>(Instant, io::HostedNode&)> look) {
   auto reply = std::make_shared<io::Reply>();
   auto answer = std::make_shared<Result<T>>();  // written by the network thread before `reply`
   io::NodeHub& at = *hub;
   io::Command command = [&at, reply, answer, look = std::move(look)](Instant now,
                                                                      io::HostedNode& node) mutable {
-    *answer = look(now, node.core());
+    *answer = look(now, node);
     at.answer(*reply);
   };
   auto asking = hub->ask(reply, std::move(command));
   const std::error_code error = co_await std::move(asking);
   if (error) co_return failure(error);
   co_return std::move(*answer);
+}
+
+template <class T>
+Task<T> ask_core(HubPointer hub, std::move_only_function<Result<T>(Instant, NodeCore&)> look) {
+  return ask_node<T>(std::move(hub),
+                     [look = std::move(look)](Instant now, io::HostedNode& node) mutable {
+                       return look(now, node.core());
+                     });
 }
 
 Result<NetworkPath> path_with_remote(const NodeCore& core, const NodeId& peer,
@@ -344,6 +341,27 @@ Task<Explanation> Node::why(NodeId peer) {
     return core.explain(now, peer);
   };
   return ask_core<Explanation>(hub_, std::move(look));
+}
+
+Task<void> Node::network_changed() {
+  return ask_node<void>(hub_, [](Instant now, io::HostedNode& node) -> Result<void> {
+    node.network_changed(now);
+    return {};
+  });
+}
+
+Task<void> Node::suspend() {
+  return ask_node<void>(hub_, [](Instant, io::HostedNode& node) -> Result<void> {
+    node.core().suspend();
+    return {};
+  });
+}
+
+Task<void> Node::resume() {
+  return ask_node<void>(hub_, [](Instant now, io::HostedNode& node) -> Result<void> {
+    node.resume(now);
+    return {};
+  });
 }
 
 std::string Node::last_reason(NodeId peer) const {

@@ -13,6 +13,8 @@ namespace {
 // A tag of the event loop is a node and the number of its socket.
 constexpr unsigned socket_bits = 16;
 
+constexpr std::uint64_t network_tag = ~std::uint64_t{0} - 1;
+
 std::uint64_t tag_of(HostedId id, SocketId socket) {
   return (std::to_underlying(id) << socket_bits) | std::to_underlying(socket);
 }
@@ -57,6 +59,7 @@ Result<std::unique_ptr<NodeDriver>> NodeDriver::start(Duration spin) {
   if (!loop) return failure(loop.error());
   auto mailbox = std::make_shared<Mailbox>(std::move(*loop));
   auto driver = std::unique_ptr<NodeDriver>(new NodeDriver(std::move(mailbox), spin));
+  driver->watch_network();
   try {
     NodeDriver& self = *driver;
     driver->thread_ = std::thread([&self] { self.run(); });
@@ -86,6 +89,7 @@ void NodeDriver::run() {
       on_ready(ready);
     open_letters();
     const Instant now = EventLoop::now();
+    if (network_ && network_->deadline() <= now) tell_of_network(now);
     for (std::size_t i = 0; i < places_.size();) {
       Place& place = places_[i];
       if (!place.due && place.deadline > now) {
@@ -120,7 +124,7 @@ std::span<const Readiness> NodeDriver::wait(Instant deadline) {
 }
 
 Instant NodeDriver::next_deadline() const {
-  Instant earliest = never;
+  Instant earliest = network_ ? network_->deadline() : never;
   for (const Place& place : places_)
     earliest = std::min(earliest, place.deadline);
   return earliest;
@@ -183,7 +187,22 @@ void NodeDriver::take_off(std::size_t index) {
   client->on_removed();
 }
 
+void NodeDriver::watch_network() {
+  auto watch = NetworkWatch::open();
+  if (!watch || !loop_.add((*watch)->descriptor(), network_tag)) return;
+  network_ = std::move(*watch);
+}
+
+void NodeDriver::tell_of_network(Instant now) {
+  if (!network_->poll(now)) return;
+  for (Place& place : places_) {
+    place.node->network_changed(now);
+    place.due = true;
+  }
+}
+
 void NodeDriver::on_ready(const Readiness& ready) {
+  if (ready.tag == network_tag) return network_->receive(EventLoop::now());
   const auto found = index_of_.find(ready.tag >> socket_bits);
   if (found == index_of_.end()) return;
   Place& place = places_[found->second];

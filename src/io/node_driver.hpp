@@ -3,7 +3,8 @@
 // A turn: sleep until a socket, a deadline or another thread asks; receive from every ready socket
 // (at most 16 trains each); then settle each node concerned: commands, timers, packets, events.
 // Nodes are found by the tag of their socket, by the list of those that were woken, and by a scan
-// of all deadlines, which are a few bytes each.
+// of all deadlines, which are a few bytes each. When the machine's network has changed
+// (network_watch.hpp) all nodes are told.
 //
 // Threads: `Mailbox` is what others may touch; it lives as long as anybody holds it, so that a
 // handle may still knock when the thread has gone.
@@ -18,6 +19,7 @@
 
 #include "io/event_loop.hpp"
 #include "io/hosted_node.hpp"
+#include "io/network_watch.hpp"
 #include "quicmesh/result.hpp"
 #include "quicmesh/time.hpp"
 
@@ -83,6 +85,8 @@ class NodeDriver {
   void watch_opened_sockets(HostedId id, HostedNode& node);
   void take_off(std::size_t index);
   void on_ready(const Readiness& ready);
+  void watch_network();
+  void tell_of_network(Instant now);
   void settle(std::size_t index);
   [[nodiscard]] Instant next_deadline() const;
   std::span<const Readiness> wait(Instant deadline);
@@ -90,6 +94,7 @@ class NodeDriver {
   std::shared_ptr<Mailbox> mailbox_;  // shared with the handles of the public API
   EventLoop& loop_;
   Duration spin_;
+  std::unique_ptr<NetworkWatch> network_;  // null where the system does not allow it
   /// What one train is written to; the rest is for what is gathered.
   [[nodiscard]] MutableByteView sending_buffer() {
     return MutableByteView(buffer_).first(transmit_buffer_size);
