@@ -52,8 +52,9 @@ class Relay:
         if host is None:
             self.host, first = mesh.lab.add_public(name)
             self.addresses = [first, *(mesh.lab.add_address(self.host) for _ in range(count - 1))]
-        endpoints = [f"[{address}]:{PORT}" if ":" in address else f"{address}:{PORT}" for address in self.addresses]
-        arguments = [word for endpoint in endpoints for word in ("--listen", endpoint)]
+        hosts = [f"[{address}]" if ":" in address else address for address in self.addresses]
+        endpoints = [f"{host}:{PORT}" for host in hosts]
+        arguments = [word for host in hosts for word in ("--listen", f"{host}:{PORT}", "--relay-tls", f"{host}:443")]
         self.running = mesh.start(self.host, "up", "--relay", *arguments, "--data", mesh.folder / name)
         self.id = self.running.wait_for("ready")["node_id"]
         self.name = f"{self.id}@{endpoints[0]}"
