@@ -2,7 +2,7 @@
 # Installs the Debian packages that Quicmesh is built from.
 #
 #   scripts/setup.sh [--build] [--tests] [--yes]
-#     --build   what `make demo` needs: tools and libraries (the default)
+#     --build   what `make demo` needs: tools and libraries, ip and nft for its NATs (the default)
 #     --tests   that, and what `make test` needs
 #     --yes     do not ask, even if apt would remove packages (the same with CI=true)
 #
@@ -14,9 +14,10 @@ set -euo pipefail
 
 build_packages=(make cmake ninja-build ccache pkg-config g++ git
   libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libsodium-dev libboost1.83-dev
-  libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev libminiupnpc-dev libnatpmp-dev)
+  libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev libminiupnpc-dev libnatpmp-dev
+  iproute2 nftables)
 test_packages=(libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev
-  clang-format-19 clang-tidy-19 b3sum python3 iproute2 nftables procps tmux tshark
+  clang-format-19 clang-tidy-19 b3sum python3 procps tmux tshark
   coturn miniupnpd)
 # On Debian 12 from backports, where apt does not look by itself.
 backported=(libngtcp2-dev libngtcp2-crypto-gnutls-dev libboost1.83-dev)

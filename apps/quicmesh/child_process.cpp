@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,12 +25,13 @@ using Milliseconds = std::chrono::milliseconds;
 constexpr Milliseconds look_every(20);
 
 /// In the child, between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(char* const* arguments, char* const* environment, int output, int log,
-                         pid_t parent) {
+[[noreturn]] void become(char* const* arguments, char* const* environment, int network, int output,
+                         int log, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the call above
   // Ctrl-C goes to the demo, which ends its children in order.
   ::setpgid(0, 0);
+  if (network >= 0 && ::setns(network, CLONE_NEWNET) != 0) ::_exit(127);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
   ::execve("/proc/self/exe", arguments, environment);
@@ -81,10 +83,16 @@ std::optional<ChildProcess> ChildProcess::start(const std::vector<std::string>& 
   std::vector<std::string> words{"quicmesh", "--json"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> variables = environment_without_settings(surroundings.config_folder);
+  variables.insert(variables.end(), surroundings.variables.begin(), surroundings.variables.end());
   const auto word_pointers = pointers_to(words);
   const auto variable_pointers = pointers_to(variables);
   const io::FileDescriptor log(
       ::open(surroundings.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  io::FileDescriptor network;
+  if (!surroundings.network.empty()) {
+    network = io::FileDescriptor(::open(surroundings.network.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!network) return std::nullopt;
+  }
   std::array<int, 2> ends{};
   if (!log || ::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
   ChildProcess child;
@@ -94,7 +102,8 @@ std::optional<ChildProcess> ChildProcess::start(const std::vector<std::string>& 
   const pid_t pid = ::fork();
   if (pid < 0) return std::nullopt;
   if (pid == 0)
-    become(word_pointers.data(), variable_pointers.data(), writing.get(), log.get(), parent);
+    become(word_pointers.data(), variable_pointers.data(), network.get(), writing.get(), log.get(),
+           parent);
   child.pid_ = pid;
   return child;
 }

@@ -31,6 +31,8 @@ class ChildProcess {
   struct Surroundings {
     std::string log_file;       // stderr goes there
     std::string config_folder;  // stands for XDG_CONFIG_HOME
+    std::string network;        // file of the network namespace to run in; empty for this one
+    std::vector<std::string> variables;  // further ones, as NAME=value
   };
 
   /// Runs /proc/self/exe with `arguments`. Of the settings of this process, in its environment or

@@ -1,11 +1,13 @@
 // DemoMesh: the nodes of the demo, each a process of its own with a data folder under one temporary
-// folder, on the loopback interface only, untouched by the user's settings. Everything goes when it
-// is destroyed.
+// folder, untouched by the user's settings. Everything goes when it is destroyed.
+//
+// The nodes are either on the loopback interface and know each other's address, or in the homes of
+// demo_network.hpp; there they know each other's NodeId and a relay.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,18 +26,26 @@ struct DemoNode {
   std::string listen;
   ChildProcess up;
   ChildProcess recv;
+  std::vector<boost::json::object> heard;  // what `up` has said, as far as it was read
+
+  /// The first event of `up` for which `wanted` holds, waited for if it is not there yet.
+  std::optional<boost::json::object> hear(const ChildProcess::Predicate& wanted,
+                                          std::chrono::milliseconds limit);
 };
 
 class DemoMesh {
  public:
-  static constexpr std::array names{"anna", "ben", "cleo", "dora", "emil"};
   static constexpr std::chrono::milliseconds patience{15'000};
 
-  /// Makes the temporary folder. The nodes log at `log_level`.
-  static Outcome<DemoMesh> create(const std::string& log_level);
-  DemoMesh(DemoMesh&& other) noexcept = default;
+  /// In `folder`, which is there. The nodes log at `log_level`. Behind NATs, this process must be
+  /// in the network of the demo.
+  DemoMesh(std::string folder, std::string log_level, bool behind_nats);
+  DemoMesh(const DemoMesh&) = delete;
+  DemoMesh& operator=(const DemoMesh&) = delete;
   /// Ends the nodes and removes the folder.
   ~DemoMesh();
+
+  [[nodiscard]] bool behind_nats() const { return behind_nats_; }
 
   [[nodiscard]] std::vector<DemoNode>& nodes() { return nodes_; }
   [[nodiscard]] DemoNode& node(std::string_view name);
@@ -43,8 +53,11 @@ class DemoMesh {
   /// What all processes said on stderr.
   [[nodiscard]] std::string log_file() const { return folder_ + "/log"; }
 
+  /// Starts the relay, which nodes behind NATs must find running.
+  Outcome<void> start_relay();
+  [[nodiscard]] const DemoNode& relay() const { return relay_; }
   /// Starts `node`, or starts it again with the identity and the address that it had; it stays
-  /// connected to all others that are known.
+  /// connected to all others that are known, but behind NATs dials none when it starts first.
   Outcome<void> start(DemoNode& node);
   /// Opens its inbox.
   Outcome<void> open_inbox(DemoNode& node);
@@ -63,12 +76,20 @@ class DemoMesh {
   std::string stop();
 
  private:
-  DemoMesh() = default;
+  Outcome<void> start(DemoNode& node, std::vector<std::string> arguments);
+  [[nodiscard]] std::size_t connected_to(const DemoNode& node);
 
   std::string folder_;
   std::string log_level_;
+  bool behind_nats_;
+  DemoNode relay_;  // only behind NATs
   std::vector<DemoNode> nodes_;
 };
+
+/// A folder of its own for a demo.
+Outcome<std::string> make_demo_folder();
+/// Removes it, even while processes that were killed a moment ago still end.
+void remove_demo_folder(const std::string& folder);
 
 /// Bytes held of the file that is arriving in `folder`; 0 if none is, or no longer.
 [[nodiscard]] std::uint64_t arriving_bytes(const std::string& folder);
