@@ -63,7 +63,7 @@ void BenchRelayClient::turn(MutableByteView buffer) {
 
 void BenchRelayClient::on_event(Instant now, PathEvent& event) {
   if (const auto* connected = std::get_if<PeerConnected>(&event)) {
-    const StreamHeader header{StreamKind::stream, std::string(relay_alpn)};
+    const StreamHeader header{StreamKind::stream, std::string(relay_protocol)};
     const auto stream = connectivity_->open_stream(now, connected->peer, header, true);
     if (!stream) {
       error_ = describe(stream.error());

@@ -86,7 +86,7 @@ void AbusivePeer::say(const std::string& protocol, bool bidirectional, Bytes byt
 void AbusivePeer::tell_relay(Bytes bytes) {
   if (!control_) {
     const auto stream = connectivity_->open_stream(
-        io::EventLoop::now(), target_, {StreamKind::stream, std::string(relay_alpn)}, true);
+        io::EventLoop::now(), target_, {StreamKind::stream, std::string(relay_protocol)}, true);
     if (!stream) return;
     control_ = *stream;
   }
