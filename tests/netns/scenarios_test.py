@@ -276,7 +276,13 @@ class Full(Scenario):
         print(f"MTU 1280 over IPv6: largest packet to the relay {largest} bytes")
         self.tell("MTU 1280, IPv6, relayed")
 
-    def test_a_direct_path_below_1200_bytes_is_not_used(self):
+    def why(self, home, node, peer):
+        """The decisions about a peer, as `quicmesh why` tells them."""
+        code, told = self.mesh.run(home.netns, "why", peer.node_id, "--data", node.data)
+        self.assertEqual(code, 0, told.stderr())
+        return told.events("why")[-1]
+
+    def test_a_direct_path_below_1200_bytes_is_not_used_and_the_reason_told(self):
         a, b = self.homes("port-restricted", "port-restricted")
         self.lab.limit_path(a.public, b.public, 1150)
         caller, callee = self.nodes(a, b)
@@ -284,6 +290,9 @@ class Full(Scenario):
         self.finish()
         self.assertGreater(self.flow.bytes_since(self.flow.samples[0])[0], FILE_BYTES * 9 // 10)
         self.tell("direct path below 1200 bytes")
+        told = self.why(a, caller, callee)
+        self.assertTrue([decision for decision in told["decisions"] if decision["kind"] == "path_unusable"
+                         and decision["rule"] == "too_narrow"], told)
 
 
 if __name__ == "__main__":
