@@ -109,8 +109,7 @@ class Matrix:
         try:
             yield run
         finally:
-            for program in run.programs:
-                self.mesh.stop(program)
+            self.mesh.stop(*run.programs)
 
     def relay_costs(self):
         """IP bytes at the caller of a dial over the relay that tries nothing else, and of each ping."""

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -73,19 +74,29 @@ class Mesh:
         self.running = []
 
     def close(self):
-        for running in self.running:
-            self.stop(running)
+        self.stop(*list(self.running))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def stop(self, running):
-        """Ends a program that still runs by force, and forgets it."""
-        if running.process.poll() is None:
-            running.process.kill()
-            running.process.wait(harness.PATIENCE)
-        if not running.process.stdout.closed:
-            running.reader.join(harness.PATIENCE)
-            running.process.stdout.close()
-        running.errors.close()
+    def stop(self, *programs):
+        """Ends programs that still run in order, so that relays hear of it (they have a quota for one
+        network); by force what does not end."""
+        alive = [running for running in programs if running.process.poll() is None]
+        for running in alive:
+            running.signal(harness.TERMINATE)
+        until = time.monotonic() + 5
+        for running in alive:
+            try:
+                running.process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                running.process.kill()
+                running.process.wait(harness.PATIENCE)
+        for running in programs:
+            if not running.process.stdout.closed:
+                running.reader.join(harness.PATIENCE)
+                running.process.stdout.close()
+            running.errors.close()
+            if running in self.running:
+                self.running.remove(running)
 
     def start(self, host, *arguments):
         running = Running(self, arguments, command=[*self.lab.inside(host), harness.BINARY])
