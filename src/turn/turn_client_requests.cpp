@@ -3,7 +3,6 @@
 #include <array>
 #include <utility>
 
-#include "base/assert.hpp"
 #include "stun/stun_writer.hpp"
 #include "turn/turn_client.hpp"
 #include "turn/turn_errc.hpp"
@@ -98,10 +97,8 @@ void TurnClient::ask(Instant now, Purpose purpose, const SocketAddress& peer, un
   const bool authenticated = credentials_.is_challenged();
   if (authenticated) request.integrity_key = credentials_.key();
   const Request entry{request.id, purpose, peer, authenticated, nonces};
-  // At most peers_max of two kinds and one of each other are under way: there is room.
-  const bool started = client_.start(now, std::move(request)).has_value();
-  QM_ASSERT(started);
-  requests_.push_back(entry);
+  // Without room, which a server that answers nothing may bring about, it is asked again when due.
+  if (client_.start(now, std::move(request))) requests_.push_back(entry);
 }
 
 void TurnClient::drain(Instant now) {
@@ -225,6 +222,14 @@ void TurnClient::on_failed(Instant now, const Request& request, std::error_code 
 void TurnClient::refuse_peer(const SocketAddress& peer, std::error_code error) {
   std::erase_if(channels_, [&](const auto& one) { return one.first.ip == peer.ip; });
   permissions_.erase(peer.ip);
+  // What is under way for it would be answered for channels that are no more.
+  std::erase_if(requests_, [&](const Request& request) {
+    const bool of_peer =
+        (request.purpose == Purpose::permission || request.purpose == Purpose::channel) &&
+        request.peer.ip == peer.ip;
+    if (of_peer) client_.cancel(request.id);
+    return of_peer;
+  });
   (void)events_.push(TurnPeerRefused{peer.ip, error});
 }
 

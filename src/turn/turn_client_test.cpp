@@ -354,6 +354,21 @@ TEST_F(TurnClientTest, a_forbidden_peer_is_told_and_harms_no_other) {
   EXPECT_TRUE(client->is_channel_bound(good));
 }
 
+// More requests under way than there is room for: each refusal used to leave one behind.
+TEST_F(TurnClientTest, a_server_that_refuses_and_is_silent_by_turns_fills_nothing) {
+  server.forbidden = {peer.ip};
+  server.silent_of_channels = true;
+  start();
+  for (int i = 0; i < 200; ++i) {
+    (void)client->permit(now, peer.ip);
+    (void)send(peer, "x");
+    settle();
+  }
+  server.forbidden.clear();
+  EXPECT_TRUE(client->is_up());
+  EXPECT_TRUE(client->permit(now, peer.ip));
+}
+
 TEST_F(TurnClientTest, stopping_gives_the_allocation_back) {
   start();
   client->stop(now);

@@ -32,6 +32,7 @@ class TurnServer {
   std::set<IpAddress> forbidden;
   std::uint32_t lifetime_s = 600;
   bool silent = false;
+  bool silent_of_channels = false;
 
   // State.
   bool allocated = false;
@@ -63,6 +64,7 @@ class TurnServer {
     }
     const auto message = StunMessage::parse(datagram);
     if (!message) return std::nullopt;
+    if (silent_of_channels && message->method() == StunMethod::channel_bind) return std::nullopt;
     if (message->message_class() == StunClass::indication) {
       const auto peer = message->xor_address(StunAttribute::xor_peer_address);
       const auto data = message->find(StunAttribute::data);

@@ -58,7 +58,7 @@ class Netlink(CliTest):
         self.assertIn("[fd00:1::1]", self.changes("address add fd00:1::1/64 dev eth0 nodad"))
 
     def test_an_interface_goes_down_and_up(self):
-        self.assertIn("10.3.0.1", self.changes("link add mobile type dummy", "link set mobile up",
+        self.assertIn("10.3.0.1", self.changes("link add mobile type veth peer name far", "link set far up", "link set mobile up",
                                                "address add 10.3.0.1/24 dev mobile"))
         self.assertNotIn("10.3.0.1", self.changes("link set mobile down"))
         self.assertIn("10.3.0.1", self.changes("link set mobile up"))
