@@ -31,40 +31,62 @@ class RelayTls(CliTest):
     def through(self, relay):
         return ["--relay-via", relay.blocked, "--relay-tls-port", relay.tls_port]
 
-    def start_client(self, relay, name, *flags, command="up"):
-        node = self.start_node(*self.through(relay), *flags, data=name, command=command)
+    def start_client(self, relay, name, *flags):
+        """A node that probes no addresses: on loopback those that the relay tells would answer."""
+        node = self.start_node(*self.through(relay), "--relay-only", *flags, data=name)
         node.relay_up = node.wait_for("relay_up", relay=relay.node_id)
         return node
 
     def reaches(self, name, receiver):
         return self.run_json("ping", receiver.node_id, "--data", self.folder / name, "--count", "1").code == 0
 
+    def path_to(self, relay, data):
+        """The path in use to the relay; None as long as there is none."""
+        rows = self.run_json("paths", relay.node_id, "--data", self.folder / data).events
+        current = [row for row in rows if row.get("current")]
+        return current[0] if current else None
+
+    def tunnels_of(self, data):
+        return self.run_json("status", "--data", self.folder / data).last("status")["tunnels"]
+
     def test_a_relay_without_udp_is_reached_over_tls_and_says_so(self):
         relay = self.start_relay()
         client = self.start_client(relay, "client")
         self.assertEqual(client.relay_up["leg"], "tls")
-        # From here on the client may hear the relay's real UDP address and go there: which leg a path
-        # has is tested where UDP is blocked in earnest (tests/netns/tls_leg_test.py).
+        path = self.path_to(relay, "client")
+        self.assertEqual((path["leg"], path["remote"]), ("tls", f"127.0.0.1:{relay.tls_port}"))
+        self.assertEqual(self.tunnels_of("relay"), 1)
         rows = self.run_json("limits", "--data", self.folder / "relay").events
         half_open = [row for row in rows if row["name"] == "relay_tls.half_open"]
         self.assertEqual([row["drops"] for row in half_open], [0])
         self.assertEqual(client.end(TERMINATE), 0)
-        self.wait_until(lambda: self.run_json("status", "--data", self.folder / "relay").last(
-            "status")["tunnels"] == 0, "the relay closes the tunnel with its client")
+        self.wait_until(lambda: self.tunnels_of("relay") == 0, "the tunnel goes with its client")
+
+    def test_the_tunnel_is_left_when_udp_answers(self):
+        # The relay tells this client where it is, as nodes do, and there UDP answers.
+        relay = self.start_relay()
+        client = self.start_node(*self.through(relay), data="client")
+        self.assertEqual(client.wait_for("relay_up", relay=relay.node_id)["leg"], "tls")
+        moved = client.wait_for("path_changed", peer=relay.node_id)
+        self.assertEqual((moved["from"], moved["to"]),
+                         (f"127.0.0.1:{relay.tls_port}", relay.ready["listen"][0]))
+        self.wait_until(lambda: self.tunnels_of("relay") == 0, "the tunnel is closed")
+        self.assertEqual(self.path_to(relay, "client")["leg"], "udp")
+        self.assertFalse(client.events("peer_down"))  # the same connection all the time
 
     def test_a_relay_that_answers_over_udp_gets_no_tunnel(self):
         relay = self.start_relay()
         client = self.start_node("--relay-via", relay.address, "--relay-tls-port", relay.tls_port,
                                  data="client")
         self.assertEqual(client.wait_for("relay_up")["leg"], "udp")
-        status = self.run_json("status", "--data", self.folder / "relay").last("status")
-        self.assertEqual(status["tunnels"], 0)
+        self.assertEqual(self.tunnels_of("relay"), 0)
 
     def test_both_ends_without_udp_ping_and_send_a_file(self):
         relay = self.start_relay()
         receiver = self.start_inbox(*self.through(relay), "--relay-only")
-        self.start_client(relay, "caller", "--relay-only")
+        self.start_client(relay, "caller")
         self.wait_until(lambda: self.reaches("caller", receiver), "the receiver is at the relay")
+        self.assertEqual(self.path_to(relay, "receiver")["leg"], "tls")
         ping = self.run_json("ping", receiver.node_id, "--data", self.folder / "caller", "--count", "3",
                              "--interval", "0.1")
         self.assertEqual(ping.code, 0, ping.stderr)
@@ -79,8 +101,9 @@ class RelayTls(CliTest):
     def test_one_end_without_udp_is_enough_for_a_tunnel(self):
         relay = self.start_relay()
         receiver = self.start_inbox("--relay-via", relay.address, "--relay-only")
-        self.start_client(relay, "caller", "--relay-only")
+        self.start_client(relay, "caller")
         self.wait_until(lambda: self.reaches("caller", receiver), "the receiver is at the relay")
+        self.assertEqual(self.path_to(relay, "receiver")["leg"], "udp")
         file = self.make_file("file", 3_000_000)
         done = self.run_json("send", file, receiver.node_id, "--data", self.folder / "caller")
         self.assertEqual(done.code, 0, done.stderr)
