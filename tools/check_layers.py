@@ -72,6 +72,8 @@ THIRD_PARTY = {
     "sodium.h": {"crypto"},
     "spdlog": {"io", "apps"},
     "fmt": {"io", "apps"},
+    "miniupnpc": {"io"},
+    "natpmp.h": {"io"},
     "CLI": {"apps"},
     "toml++": {"io", "sim", "apps"},
 }
