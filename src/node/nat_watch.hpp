@@ -3,7 +3,7 @@
 //
 // A run begins `settle` after servers became known, so that those which come up together are asked
 // together; again when servers were added and the last result left mapping or filtering open, after
-// `restart` (the network has changed), and every half hour; after a minute, then two, four ... if
+// `restart` (the network has changed), and every half hour; after five seconds, then ten, twenty ... if
 // the servers there are could not tell. The servers are the relays in use, which serve STUN on
 // their port, and those of the configuration.
 #pragma once
@@ -20,7 +20,7 @@ class NatWatch {
  public:
   static constexpr Duration settle = 30ms;
   static constexpr Duration again_after = 30min;
-  static constexpr Duration retry_first = 60s;
+  static constexpr Duration retry_first = 5s;
 
   /// `rng` outlives the watch.
   explicit NatWatch(SecureRng& rng) : rng_(rng) {}

@@ -22,10 +22,10 @@
 namespace quicmesh {
 
 struct PrefixLimits {
-  unsigned per_second = 20;          // of one prefix
-  unsigned burst = 100;              // NAT discovery takes up to 40 in its first second
-  unsigned total_per_second = 2000;  // of all
-  unsigned total_burst = 4000;
+  unsigned per_second = 200;           // of one prefix
+  unsigned burst = 1000;               // NAT discovery takes up to 40 in its first second
+  unsigned total_per_second = 10'000;  // of all
+  unsigned total_burst = 20'000;
   std::size_t prefixes_max = 1024;  // a multiple of 4
 };
 
