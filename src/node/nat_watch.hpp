@@ -3,9 +3,9 @@
 //
 // A run begins `settle` after servers became known, so that those which come up together are asked
 // together; again when servers were added and the last result left mapping or filtering open, after
-// `restart` (the network has changed), and every half hour; after five seconds, then ten, twenty ... if
-// the servers there are could not tell. The servers are the relays in use, which serve STUN on
-// their port, and those of the configuration.
+// `restart` (the network has changed), and every half hour; after five seconds, then ten, twenty
+// ... if the servers there are could not tell. The servers are the relays in use, which serve STUN
+// on their port, and those of the configuration.
 #pragma once
 
 #include <deque>

@@ -175,6 +175,7 @@ class NodeCore {
   void handle_stun(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
   void choose_stun_servers(Instant now);
   void take_nat_events(Instant now);
+  void ask_stand_in(const AskStandIn& ask);
   void take_punch_events(Instant now);
   void note_own_reach();
   void consider_punching(Instant now, const PeerCandidates& told, const CandidateContext& context);

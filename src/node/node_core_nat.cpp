@@ -46,7 +46,7 @@ void NodeCore::choose_stun_servers(Instant now) {
     for (const auto& [relay, observed] : observed_) {
       const auto path = connectivity_->current_path(relay);
       const bool by_udp = path && !is_relayed(*path) && !is_tunnelled(*path);
-      if (by_udp) servers.push_back({path->remote, false});
+      if (by_udp) servers.push_back({path->remote, true});
     }
     for (const SocketAddress& address : stun_servers_)
       servers.push_back({address, false});
@@ -113,6 +113,8 @@ void NodeCore::take_nat_events(Instant now) {
   while (auto event = nat_watch_.poll_event()) {
     if (const auto* open = std::get_if<OpenSocket>(&*event)) {
       desk_.ask(SocketDesk::Owner::nat_watch, *open);
+    } else if (const auto* ask = std::get_if<AskStandIn>(&*event)) {
+      ask_stand_in(*ask);
     } else if (const auto* close = std::get_if<CloseSocket>(&*event)) {
       desk_.give_back(*close);
     } else if (auto* found = std::get_if<NatDiscovered>(&*event)) {
@@ -126,6 +128,15 @@ void NodeCore::take_nat_events(Instant now) {
         note_plan(now, peer);
       punching_.consider_all(now, *connectivity_);
       events_.emplace_back(std::move(*found));
+    }
+  }
+}
+
+void NodeCore::ask_stand_in(const AskStandIn& ask) {
+  for (const auto& [relay, observed] : observed_) {
+    const auto path = connectivity_->current_path(relay);
+    if (path && path->remote == ask.server) {
+      return relay_user_.client().ask_stand_in(relay, ask.request);
     }
   }
 }

@@ -143,6 +143,8 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
   } else if (const auto* attested = std::get_if<RelayPeerAttested>(&event)) {
     punching_.on_attested(attested->peer, attested->external.ip, attested->seen);
     punching_.consider(now, *connectivity_, attested->peer);
+  } else if (const auto* stood_in = std::get_if<RelayStandInAnswered>(&event)) {
+    nat_watch_.handle_stand_in_answer(now, stood_in->answer);
   } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
     decisions_.write(now, over->peer, decision::SessionDown{over->relay, over->reason});
     connectivity_->remove_path(over->peer, relayed_path(over->session));

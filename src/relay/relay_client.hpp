@@ -115,6 +115,11 @@ struct RelayPeerAttested {
   SocketAddress external;
   bool seen = false;
 };
+/// The answer to `ask_stand_in`.
+struct RelayStandInAnswered {
+  NodeId relay;
+  StandInAnswer answer;
+};
 struct RelaySignalFailed {
   NodeId peer;
   NodeId relay;
@@ -122,7 +127,7 @@ struct RelaySignalFailed {
 };
 using RelayEvent = std::variant<RelayUp, RelayDown, RelaysChosen, RelayOverloaded, RelaySessionUp,
                                 RelaySessionDown, RelayUnreachable, RelaySignalled,
-                                RelaySignalFailed, RelayPeerAttested>;
+                                RelaySignalFailed, RelayPeerAttested, RelayStandInAnswered>;
 
 /// One relayed path to a peer: datagrams go to `path` with the header of `header()`.
 struct RelayLeg {
@@ -220,6 +225,9 @@ class RelayClient {
   /// Asks the relays of the sessions with `peer` whether they see it at `external`:
   /// RelayPeerAttested follows from those that answer. Nothing is asked without a session.
   void attest(const NodeId& peer, const SocketAddress& external);
+  /// Asks a relay for a packet to a port of ours: RelayStandInAnswered may follow. Nothing is asked
+  /// of a relay that is not up.
+  void ask_stand_in(const NodeId& relay, const StandInRequest& request);
 
   /// A frame whose first byte is one of relay frames. Nothing if it was a challenge, or of no
   /// session of ours, or from elsewhere. The payload borrows from `datagram`.
@@ -316,6 +324,7 @@ class RelayClient {
   void on(Instant now, Relay& relay, const RelaySignal& message);
   void on(Instant now, Relay& relay, const RelayCloseSession& message);
   void on(Instant now, Relay& relay, const RelayAttested& message);
+  void on(Instant now, Relay& relay, const RelayStoodIn& message);
   /// Whether a frame of `relay` may come on `path`.
   [[nodiscard]] static bool comes_from(const Relay& relay, const NetworkPath& path);
   template <class NotForClients>

@@ -108,6 +108,15 @@ void RelayClient::on(Instant /*now*/, Relay& relay, const RelayAttested& message
       RelayPeerAttested{session->second.peer, relay.hint.id, message.external, message.seen});
 }
 
+void RelayClient::ask_stand_in(const NodeId& id, const StandInRequest& request) {
+  const Relay* relay = find(id);
+  if (relay != nullptr && relay->state == State::up) send(id, RelayStandIn{request});
+}
+
+void RelayClient::on(Instant /*now*/, Relay& relay, const RelayStoodIn& message) {
+  events_.emplace_back(RelayStandInAnswered{relay.hint.id, message.answer});
+}
+
 Result<void> RelayClient::signal(const NodeId& peer, Bytes data) {
   if (data.empty() || data.size() > relay_signal_max) return failure(RelayErrc::bad_signal);
   const Relay* chosen = nullptr;

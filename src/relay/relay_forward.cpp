@@ -136,10 +136,13 @@ void RelayServer::bind(Client& client, const NetworkPath& path) {
 }
 
 std::optional<Transmit> RelayServer::poll_transmit(MutableByteView buffer) {
-  const auto challenge = challenges_.pop();
-  if (!challenge || buffer.size() < challenge->bytes.size()) return std::nullopt;
-  std::ranges::copy(challenge->bytes, buffer.begin());
-  return Transmit{challenge->to, challenge->bytes.size(), challenge->bytes.size(), Ecn::not_ect};
+  const auto write = [&](const auto& packet) -> std::optional<Transmit> {
+    if (!packet || buffer.size() < packet->bytes.size()) return std::nullopt;
+    std::ranges::copy(packet->bytes, buffer.begin());
+    return Transmit{packet->to, packet->bytes.size(), packet->bytes.size(), Ecn::not_ect};
+  };
+  if (auto challenge = write(challenges_.pop())) return challenge;
+  return write(stand_ins_.pop());
 }
 
 }  // namespace quicmesh

@@ -7,6 +7,7 @@
 
 #include "base/laboratory_address.hpp"
 #include "quicmesh/time.hpp"
+#include "stun/prefix_limiter.hpp"
 
 namespace quicmesh {
 
@@ -46,6 +47,10 @@ struct RelayRules {
   static constexpr std::size_t control_backlog_max_bytes = 262'144;  // then the client goes
   static constexpr unsigned busy_percent = 95;  // no new reservations and sessions above
   static constexpr std::size_t challenges_queued_max = 64;  // newest refused
+
+  // A discovery asks for up to twelve packets.
+  static constexpr PrefixLimits stand_in_limits{
+      .per_second = 20, .burst = 120, .total_per_second = 2000, .total_burst = 4000};
 };
 
 }  // namespace quicmesh

@@ -24,6 +24,8 @@ enum class Type : std::uint8_t {
   close_session = 10,
   attest = 11,
   attested = 12,
+  stand_in = 13,
+  stood_in = 14,
 };
 
 template <class Number>
@@ -141,6 +143,14 @@ struct Writer {
     write_address(out, message.external);
     out.u8(message.seen ? 1 : 0);
   }
+  void operator()(const RelayStandIn& message) const {
+    type(Type::stand_in);
+    out.bytes(encode(message.request));
+  }
+  void operator()(const RelayStoodIn& message) const {
+    type(Type::stood_in);
+    out.bytes(encode(message.answer));
+  }
 };
 
 RelayRefused read_refused(ByteReader& reader) {
@@ -200,6 +210,14 @@ RelayAttested read_attested(ByteReader& reader) {
   return {asked.session, asked.external, seen == 1};
 }
 
+// A body with a codec of its own, of `size` bytes.
+template <class Message, std::size_t size, class Decode>
+Message read_whole(ByteReader& reader, Decode&& decode) {
+  const auto body = decode(reader.array<size>());
+  if (!body) reader.fail(BaseErrc::out_of_range);
+  return body ? Message{*body} : Message{};
+}
+
 // Nothing for an unknown type, whose body is skipped.
 std::optional<RelayMessage> read_body(Type type, ByteReader& reader) {
   switch (type) {
@@ -227,6 +245,10 @@ std::optional<RelayMessage> read_body(Type type, ByteReader& reader) {
       return read_attest(reader);
     case Type::attested:
       return read_attested(reader);
+    case Type::stand_in:
+      return read_whole<RelayStandIn, stand_in_request_size>(reader, decode_stand_in_request);
+    case Type::stood_in:
+      return read_whole<RelayStoodIn, stand_in_answer_size>(reader, decode_stand_in_answer);
   }
   (void)reader.rest();
   return std::nullopt;

@@ -6,9 +6,9 @@
 // The tables of the bodies are in docs/protocols/relay.md. Every body is read to its end, every
 // list and string has a bound, and unknown types are skipped: a later version may add some.
 //
-// No message of a client makes the relay send anything to an address in it. The addresses that a
-// relay sends are the client's own as the relay sees it, and those of other relays, which a client
-// may dial like any candidate.
+// No message of a client makes the relay send anything to an address in it: the packet of a
+// stand-in goes to the client's own IP address. The addresses that a relay sends are the client's
+// own as the relay sees it, and those of other relays, which a client may dial like any candidate.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@
 #include "quicmesh/result.hpp"
 #include "quicmesh/socket_address.hpp"
 #include "relay/relay_header.hpp"
+#include "stun/stand_in.hpp"
 
 namespace quicmesh {
 
@@ -88,7 +89,22 @@ struct RelayAttest {
   auto operator<=>(const RelayAttest&) const = default;
 };
 
+/// Asks for a packet to a port of the client's own external address, so that the client learns what
+/// its NAT lets in (stun/stand_in.hpp).
+struct RelayStandIn {
+  StandInRequest request;
+
+  auto operator<=>(const RelayStandIn&) const = default;
+};
+
 // Relay to client.
+
+/// The answer: sent, or why not.
+struct RelayStoodIn {
+  StandInAnswer answer;
+
+  auto operator<=>(const RelayStoodIn&) const = default;
+};
 
 /// The answer: `seen` or not.
 struct RelayAttested {
@@ -158,9 +174,10 @@ struct RelayCloseSession {
   auto operator<=>(const RelayCloseSession&) const = default;
 };
 
-using RelayMessage = std::variant<RelayRegister, RelayConnect, RelayLoadQuery, RelayRegistered,
-                                  RelaySession, RelayRefused, RelayLoad, RelayDraining, RelaySignal,
-                                  RelayCloseSession, RelayAttest, RelayAttested>;
+using RelayMessage =
+    std::variant<RelayRegister, RelayConnect, RelayLoadQuery, RelayRegistered, RelaySession,
+                 RelayRefused, RelayLoad, RelayDraining, RelaySignal, RelayCloseSession,
+                 RelayAttest, RelayAttested, RelayStandIn, RelayStoodIn>;
 
 /// `message` keeps the bounds above; what exceeds them is left out of lists.
 Bytes encode_relay_message(const RelayMessage& message);

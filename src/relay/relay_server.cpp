@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/tunnel_path.hpp"
+
 namespace quicmesh {
 namespace {
 
@@ -25,7 +27,8 @@ RelayServer::RelayServer(RelayLimits limits, SecureRng& secure_rng)
       nonces_(random_key(secure_rng)),
       challenge_limit_(secure_rng.next_u64()),
       fair_share_(limits.client_bytes_per_s, limits.total_bytes_per_s),
-      quota_(limits.reservations_per_ip, limits.reservations_per_network, limits.address_rules) {}
+      quota_(limits.reservations_per_ip, limits.reservations_per_network, limits.address_rules),
+      stand_in_(RelayRules::stand_in_limits, secure_rng) {}
 
 // Clients.
 
@@ -331,6 +334,23 @@ void RelayServer::on(Instant /*now*/, ClientSlot slot, const RelayAttest& messag
   }
 }
 
+// Only the port is the client's choice: the packet goes to the address to which it is bound.
+void RelayServer::on(Instant now, ClientSlot slot, const RelayStandIn& message) {
+  const Client& client = clients_[slot];
+  // A tunnel's remote address is what it is for TCP, and says nothing of UDP.
+  const IpAddress seen_at =
+      is_tunnelled(client.path) ? IpAddress::any(IpFamily::v4) : client.path.remote.ip;
+  StandIn::Decision decision = stand_in_.decide(now, seen_at, message.request);
+  if (decision.send_to) {
+    NetworkPath to = client.path;
+    to.remote = *decision.send_to;
+    if (!stand_ins_.push({to, make_stand_in_packet(decision.answer.id)})) {
+      decision.answer.verdict = StandInVerdict::refused_rate;
+    }
+  }
+  send(client, RelayStoodIn{decision.answer});
+}
+
 // The rest.
 
 std::optional<RelayServerOutput> RelayServer::poll_output() {
@@ -384,6 +404,7 @@ unsigned RelayServer::load_percent(Instant now) const {
 
 std::vector<RelayTableRow> RelayServer::table(Instant now) const {
   const Counters& c = counters_;
+  const auto& stood_in = stand_in_.counters().by_verdict;
   const std::uint64_t per_ip = limits_.reservations_per_ip;
   const std::uint64_t per_network = limits_.reservations_per_network;
   return {
@@ -408,6 +429,7 @@ std::vector<RelayTableRow> RelayServer::table(Instant now) const {
       {"signals", c.signals, RelayRules::signal_sent_burst, c.signals_dropped},
       {"slow readers", 0, RelayRules::control_backlog_max_bytes, c.slow_readers},
       {"challenges", c.challenges, ChallengeLimit::total_burst, c.challenges_dropped},
+      {"stand-ins", stood_in[0], stand_ins_queued_max, stood_in[1] + stood_in[2] + stood_in[3]},
       {"rebindings", c.rebindings, 0, c.answers_refused},
   };
 }

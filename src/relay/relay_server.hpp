@@ -102,6 +102,7 @@ struct RelayTableRow {
 class RelayServer {
  public:
   static constexpr std::size_t other_relays_max = 8;
+  static constexpr std::size_t stand_ins_queued_max = 64;  // packets; newest refused
   static constexpr std::uint8_t attests_max = 8;  // for each end of a session; more are dropped
 
   /// `secure_rng` outlives the server.
@@ -131,7 +132,7 @@ class RelayServer {
   RelayRoute route(Instant now, const NetworkPath& source, const RelayHeader& header,
                    std::size_t size);
 
-  /// A challenge, at most `challenge_frame_size` bytes.
+  /// A challenge or the packet of a stand-in: at most `challenge_frame_size` bytes.
   std::optional<Transmit> poll_transmit(MutableByteView buffer);
   std::optional<RelayServerOutput> poll_output();
   void handle_timeout(Instant now);
@@ -206,6 +207,7 @@ class RelayServer {
   void on(Instant now, ClientSlot slot, const RelayLoadQuery& message);
   void on(Instant now, ClientSlot slot, const RelayCloseSession& message);
   void on(Instant now, ClientSlot slot, const RelayAttest& message);
+  void on(Instant now, ClientSlot slot, const RelayStandIn& message);
   template <class NotForRelays>
   void on(Instant now, ClientSlot slot, const NotForRelays& message);
   void refuse(Instant now, const Client& client, RelayRequest request, const NodeId& target,
@@ -248,6 +250,12 @@ class RelayServer {
     ChallengeFrameBytes bytes;
   };
   BoundedQueue<Challenge, DropPolicy::refuse_newest> challenges_{RelayRules::challenges_queued_max};
+  struct StandInTo {
+    NetworkPath to;
+    StandInPacket bytes;
+  };
+  StandIn stand_in_;
+  BoundedQueue<StandInTo, DropPolicy::refuse_newest> stand_ins_{stand_ins_queued_max};
   std::deque<RelayServerOutput> outputs_;
   std::vector<RelayHint> other_relays_;
   bool draining_ = false;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/tunnel_path.hpp"
 #include "relay/server_for_tests.hpp"
 
 namespace quicmesh {
@@ -381,6 +382,51 @@ TEST(RelayServer, a_draining_relay_says_so_and_takes_nobody_new) {
   EXPECT_TRUE(relay.forward(TestRelay::path(1), TestRelay::frame(*session, initiator)));
   relay.say(1, RelayLoadQuery{1});
   EXPECT_EQ(relay.find<RelayLoad>(1)->load_percent, 100);
+}
+
+// THREATS TR1: a client that wants a packet to a port of its own chooses no address.
+TEST(RelayServer, stands_in_with_one_packet_to_the_address_of_the_client_alone) {
+  TestRelay relay;
+  relay.join(1);
+  std::array<std::uint8_t, 1500> buffer{};
+  const TransactionId id{{1, 2, 3}};
+  relay.say(1, RelayStandIn{{id, 40'000}});
+  ASSERT_TRUE(relay.find<RelayStoodIn>(1));
+  EXPECT_EQ(relay.find<RelayStoodIn>(1)->answer.verdict, StandInVerdict::sent);
+  const auto packet = relay.server.poll_transmit(buffer);
+  ASSERT_TRUE(packet);
+  NetworkPath expected = TestRelay::path(1);
+  expected.remote.port = 40'000;
+  EXPECT_EQ(packet->path, expected);
+  EXPECT_EQ(packet->size, stand_in_packet_size);
+  EXPECT_EQ(read_stand_in_packet(ByteView(buffer).first(packet->size)), id);
+  EXPECT_FALSE(relay.server.poll_transmit(buffer)) << "one for each request";
+
+  relay.say(1, RelayStandIn{{id, 22}});
+  EXPECT_EQ(relay.find<RelayStoodIn>(1)->answer.verdict, StandInVerdict::refused_port);
+  NetworkPath tunnel = TestRelay::path(2);
+  tunnel.socket = first_tunnel_socket;
+  relay.join(2, tunnel);
+  relay.say(2, RelayStandIn{{id, 40'000}});
+  EXPECT_EQ(relay.find<RelayStoodIn>(2)->answer.verdict, StandInVerdict::refused_address);
+  EXPECT_FALSE(relay.server.poll_transmit(buffer));
+}
+
+TEST(RelayServer, packets_of_stand_ins_are_few_for_one_network) {
+  TestRelay relay;
+  relay.join(1);
+  std::array<std::uint8_t, 1500> buffer{};
+  unsigned sent = 0;
+  for (int i = 0; i < 400; ++i) {
+    relay.say(1, RelayStandIn{{TransactionId{}, 40'000}});
+    while (relay.server.poll_transmit(buffer))
+      ++sent;
+    relay.pass(20ms);
+  }
+  const auto seconds = 8u;
+  EXPECT_LE(sent,
+            RelayRules::stand_in_limits.burst + seconds * RelayRules::stand_in_limits.per_second);
+  EXPECT_GE(sent, RelayRules::stand_in_limits.burst);
 }
 
 TEST(RelayServer, the_same_inputs_give_the_same_outputs) {

@@ -140,6 +140,8 @@ std::vector<RelayMessage> one_of_each() {
       RelayLoad{5, 100},
       RelayAttest{RelaySessionId{9}, SocketAddress::parse("192.0.2.1:7").value()},
       RelayAttested{RelaySessionId{9}, SocketAddress::parse("[2001:db8::1]:7").value(), true},
+      RelayStandIn{{TransactionId{{1, 2, 3}}, 40'000}},
+      RelayStoodIn{{TransactionId{{1, 2, 3}}, StandInVerdict::refused_rate}},
       RelayDraining{{hint, hint, hint, hint}},
       RelaySignal{node(4), {1, 2, 3}},
       RelayCloseSession{RelaySessionId{6}, RelayCloseReason::idle},
