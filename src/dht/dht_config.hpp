@@ -1,0 +1,47 @@
+// What a DHT node can be told, and the bounds of what it keeps. The defaults need no operator.
+//
+// Every ingredient beyond plain Kademlia has a switch, so that its worth can be measured alone.
+// Plain Kademlia: `adaptive`, `tiers` and `near_buckets` off; 20 and 3 are Kademlia's own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "quicmesh/time.hpp"
+
+namespace quicmesh::dht {
+
+struct Config {
+  /// Contacts a bucket, and peers that hold a value; where adaptation begins (S1.21).
+  std::uint8_t k = 20;
+  /// Requests of one lookup under way at a time; where adaptation begins.
+  std::uint8_t alpha = 3;
+
+  // Ingredients.
+
+  /// k and alpha follow the evidence.
+  bool adaptive = true;
+  /// Lookups begin among the peers of fast tiers.
+  bool tiers = true;
+  /// Half of each bucket is kept by nearness in RTT.
+  bool near_buckets = true;
+
+  /// Serves others from the start; see `DhtCore::set_server`.
+  bool server = true;
+
+  /// Warm connections that the DHT keeps.
+  std::size_t links_server = 64;
+  std::size_t links_client = 16;
+
+  /// A bucket that no lookup has touched for so long is looked up; +-20 %.
+  Duration refresh_interval = 15min;
+  /// A lookup ends by then, with what it has.
+  Duration lookup_deadline = 10s;
+};
+
+inline constexpr std::uint8_t k_min = 10;
+inline constexpr std::uint8_t k_max = 40;
+inline constexpr std::uint8_t alpha_min = 2;
+inline constexpr std::uint8_t alpha_max = 10;
+
+}  // namespace quicmesh::dht

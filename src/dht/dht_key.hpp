@@ -1,0 +1,55 @@
+// The key space of the DHT: 256 bits, with the XOR metric (Maymounkov & Mazieres 2002, s2.1).
+//
+// Nodes and values share it: a node stands at its NodeId, a value at the BLAKE3 hash that names it.
+// The distance of two keys is their XOR, read as a big-endian number.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+
+#include "quicmesh/node_id.hpp"
+
+namespace quicmesh {
+
+struct DhtKey {
+  std::array<std::uint8_t, NodeId::size> bytes{};
+
+  static DhtKey of(const NodeId& id) { return {id.bytes}; }
+
+  auto operator<=>(const DhtKey&) const = default;
+};
+
+/// How far two keys are apart: the most significant word first, so that `<` is "nearer".
+struct Distance {
+  std::array<std::uint64_t, 4> words{};
+
+  auto operator<=>(const Distance&) const = default;
+};
+
+constexpr Distance distance(const DhtKey& a, const DhtKey& b) {
+  Distance result;
+  for (std::size_t i = 0; i < a.bytes.size(); ++i) {
+    auto& word = result.words[i / 8];
+    word = word << 8 | std::uint64_t(a.bytes[i] ^ b.bytes[i]);
+  }
+  return result;
+}
+
+/// Leading bits that two keys at that distance share: 0 to 256.
+constexpr unsigned shared_bits(const Distance& distance) {
+  unsigned bits = 0;
+  for (const std::uint64_t word : distance.words) {
+    bits += static_cast<unsigned>(std::countl_zero(word));
+    if (word != 0) break;
+  }
+  return bits;
+}
+
+constexpr unsigned shared_bits(const DhtKey& a, const DhtKey& b) {
+  return shared_bits(distance(a, b));
+}
+
+}  // namespace quicmesh

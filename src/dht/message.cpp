@@ -1,0 +1,31 @@
+#include "dht/message.hpp"
+
+namespace quicmesh::dht {
+namespace {
+
+/// A list of segments, a root struct and the request's number in Cap'n Proto's packed form, and the
+/// frame of the stream around it.
+constexpr std::size_t overhead = 24;
+/// A NodeId and a signed record of a few candidates.
+constexpr std::size_t contact_size = 32 + 160;
+
+struct BodySize {
+  std::size_t operator()(const FindNode&) const { return sizeof(DhtKey) + 1; }
+  std::size_t operator()(const Nodes& body) const { return body.nodes.size() * contact_size; }
+  template <class Empty>
+  std::size_t operator()(const Empty&) const {
+    return 0;
+  }
+};
+
+}  // namespace
+
+bool is_request(const Body& body) {
+  return std::holds_alternative<Ping>(body) || std::holds_alternative<FindNode>(body);
+}
+
+std::size_t wire_size(const Message& message) {
+  return overhead + std::visit(BodySize{}, message.body);
+}
+
+}  // namespace quicmesh::dht

@@ -1,0 +1,62 @@
+// What DHT nodes say to each other, as plain structs.
+//
+// Peers are named by handles of the sender's PeerBook in `Send` and of the receiver's in
+// `Received`. Between real nodes the codec turns handles into ids with their endpoint records and
+// back; the simulator, whose nodes share one book, hands the struct over as it is.
+//
+// A request has a number, unique among those that its sender has open with that peer; the answer
+// repeats it. An answer counts only from the peer that was asked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "base/peer_core.hpp"
+#include "dht/dht_key.hpp"
+
+namespace quicmesh::dht {
+
+// Requests.
+
+/// Whether the peer is there, and how far away.
+struct Ping {};
+
+/// The `count` (1 to `contacts_max`) servers nearest to `target` that the peer knows.
+struct FindNode {
+  DhtKey target;
+  std::uint8_t count = 0;
+};
+
+// Answers.
+
+struct Pong {};
+
+/// The nearest first, without the one who asked.
+struct Nodes {
+  std::vector<PeerHandle> nodes;
+};
+
+/// The peer has too much to do; it is alive, and not to be asked again for a while.
+struct Busy {};
+
+using Body = std::variant<Ping, FindNode, Pong, Nodes, Busy>;
+
+struct Message {
+  std::uint32_t request = 0;
+  /// The sender serves others: it may stand in their tables. A client only asks.
+  bool server = false;
+  Body body;
+};
+
+/// In one answer; more are cut off.
+inline constexpr std::size_t contacts_max = 40;
+
+[[nodiscard]] bool is_request(const Body& body);
+
+/// Roughly how many bytes the message has on the wire, its contacts with endpoint records included.
+/// For accounts in simulations; the codec decides.
+[[nodiscard]] std::size_t wire_size(const Message& message);
+
+}  // namespace quicmesh::dht
