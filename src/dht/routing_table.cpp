@@ -50,9 +50,11 @@ std::span<Contact> RoutingTable::all(unsigned bucket) {
   return std::span(contacts_).subspan(begin_of(bucket), std::size_t{b.live} + b.waiting);
 }
 std::span<const Contact> RoutingTable::live(unsigned bucket) const {
+  if (bucket >= buckets_.size()) return {};
   return all(bucket).first(buckets_[bucket].live);
 }
 std::span<const Contact> RoutingTable::waiting(unsigned bucket) const {
+  if (bucket >= buckets_.size()) return {};
   return all(bucket).subspan(buckets_[bucket].live);
 }
 

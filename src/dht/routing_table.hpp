@@ -99,7 +99,7 @@ class RoutingTable {
   // Reading it all.
 
   [[nodiscard]] std::size_t bucket_count() const { return buckets_.size(); }
-  /// The live contacts of a bucket below `bucket_count()`; valid until the next change.
+  /// The live contacts of a bucket, none beyond `bucket_count()`; valid until the next change.
   [[nodiscard]] std::span<const Contact> live(unsigned bucket) const;
   [[nodiscard]] std::span<const Contact> waiting(unsigned bucket) const;
   [[nodiscard]] std::size_t live_count() const { return live_count_; }
