@@ -10,22 +10,24 @@ namespace {
 
 constexpr NatConfig symmetric{.mapping = NatDependence::address_and_port_dependent};
 
-LinkConfig link_of(Duration one_way) {
+LinkConfig link_of(Duration one_way, std::uint64_t bits_per_s) {
   LinkConfig link;
   link.delay = one_way;
-  link.bits_per_s = 100'000'000;
+  link.bits_per_s = bits_per_s;
   return link;
 }
 
 // Both homes are 10 ms from the middle; the relays are there, or a little further away.
 struct World {
-  explicit World(std::uint64_t seed) : simulation({.seed = seed, .replay = "two relays"}) {
+  explicit World(std::uint64_t seed, const RelayLimits& near_limits = {},
+                 std::uint64_t bits_per_s = 100'000'000)
+      : simulation({.seed = seed, .replay = "two relays"}), rate(bits_per_s) {
     near.emplace(simulation, place("near relay", "192.0.2.1", false, 0ms));
     far.emplace(simulation, place("far relay", "192.0.3.1", false, 5ms));
     a.emplace(simulation, place("a", "203.0.113.1", true, 10ms));
     b.emplace(simulation, place("b", "203.0.113.2", true, 10ms));
-    for (auto* relay : {&near, &far})
-      (*relay)->serve_as_relay();
+    near->serve_as_relay(near_limits);
+    far->serve_as_relay();
     for (auto* node : {&near, &far, &a, &b})
       (*node)->announce();
     for (auto* node : {&a, &b}) {
@@ -43,12 +45,12 @@ struct World {
     const HostId host = network.add_host(name).value();
     RealmId realm = internet;
     IpAddress ip = IpAddress::parse(address).value();
-    LinkConfig access = link_of(one_way);
+    LinkConfig access = link_of(one_way, rate);
     if (home) {
       const NatPlacement placement{name + " NAT", internet, {ip}, symmetric, {access, access}};
       realm = network.inside(network.add_nat(placement).value());
       ip = IpAddress::v4({192, 168, 1, 2});
-      access = link_of(100us);
+      access = link_of(100us, rate);
     }
     EXPECT_TRUE(network.add_interface(host, {"if", realm, ip, {access, access}}));
     return host;
@@ -75,6 +77,7 @@ struct World {
   }
 
   Simulation simulation;
+  std::uint64_t rate;
   std::optional<MeshNode> near;
   std::optional<MeshNode> far;
   std::optional<MeshNode> a;
@@ -112,6 +115,45 @@ TEST_P(TwoRelays, a_relay_that_dies_is_left_for_the_other) {
   }
   for (const double stall : stalls)
     std::printf("stall %.0f ms\n", stall);
+}
+
+// It drops what is too much: the payload shows that before the relay's word does.
+TEST_P(TwoRelays, one_that_cannot_carry_the_transfer_is_left_for_the_other) {
+  RelayLimits narrow;
+  narrow.client_bytes_per_s = narrow.total_bytes_per_s = 125'000;
+  World world(1, narrow);
+  ASSERT_TRUE(world.dial());
+  (void)world.simulation.run_for(2s);
+  MeshNode& from = GetParam() ? *world.a : *world.b;
+  MeshNode& to = GetParam() ? *world.b : *world.a;
+  ASSERT_EQ(world.relay_in_use(), world.near->id());
+  VerifiedTransfer transfer(from, to, 12'000'000, 1);
+  const Instant began = world.simulation.now();
+  const auto result = world.simulation.run_until([&] { return transfer.finished(); }, 120s);
+  ASSERT_TRUE(result) << result.message << transfer.trouble();
+  EXPECT_EQ(transfer.wrong_bytes(), 0u);
+  EXPECT_EQ(world.disconnected, 0) << "the same connection";
+  EXPECT_EQ(world.relay_in_use(), world.far->id());
+  EXPECT_LT(world.simulation.now() - began, 60s) << "the near relay alone takes 96 s";
+}
+
+TEST_P(TwoRelays, one_that_says_it_is_overloaded_is_left_and_not_come_back_to) {
+  RelayLimits few;
+  few.sessions = 1;
+  World world(1, few, 10'000'000);
+  ASSERT_TRUE(world.dial());
+  (void)world.simulation.run_for(2s);
+  ASSERT_EQ(world.relay_in_use(), world.near->id());
+  MeshNode& from = GetParam() ? *world.a : *world.b;
+  MeshNode& to = GetParam() ? *world.b : *world.a;
+  VerifiedTransfer transfer(from, to, 30'000'000, 1);  // longer than it takes to ask for the load
+  const auto result = world.simulation.run_until([&] { return transfer.finished(); }, 120s);
+  ASSERT_TRUE(result) << result.message << transfer.trouble();
+  EXPECT_EQ(transfer.wrong_bytes(), 0u);
+  EXPECT_EQ(world.disconnected, 0) << "the same connection";
+  EXPECT_EQ(world.relay_in_use(), world.far->id());
+  (void)world.simulation.run_for(2min);
+  EXPECT_EQ(world.relay_in_use(), world.far->id());
 }
 
 INSTANTIATE_TEST_SUITE_P(Senders, TwoRelays, testing::Values(true, false), [](const auto& one) {

@@ -68,6 +68,8 @@ std::string_view name_of(MoveRule rule) {
       return "asked";
     case MoveRule::rebound:
       return "rebound";
+    case MoveRule::overload:
+      return "overload";
     case MoveRule::followed:
       break;
   }
@@ -345,6 +347,8 @@ std::string rule_text(const decision::Moved& moved) {
       return "the application asked for it";
     case MoveRule::rebound:
       return "the peer's NAT has given it another port";
+    case MoveRule::overload:
+      return "the other path's relay is overloaded";
     case MoveRule::followed:
       break;
   }

@@ -121,7 +121,7 @@ TEST(DecisionText, fields_have_what_the_sentence_says) {
 
 TEST(DecisionText, every_rule_of_a_move_has_its_own_sentence) {
   std::set<std::string> sentences;
-  for (int rule = 0; rule <= static_cast<int>(MoveRule::rebound); ++rule) {
+  for (int rule = 0; rule <= static_cast<int>(MoveRule::overload); ++rule) {
     decision::Moved moved{direct_path, relayed_path, 1ms, 200ms, {}};
     moved.why.rule = static_cast<MoveRule>(rule);
     EXPECT_TRUE(sentences.insert(rule_text(moved)).second) << rule;

@@ -174,6 +174,7 @@ class NodeCore {
   void look_at_network(Instant now, std::span<const IpAddress> own, bool slept);
   void handle_stun(Instant now, const NetworkPath& path, Ecn ecn, MutableByteView datagram);
   void choose_stun_servers(Instant now);
+  void avoid_overloaded_relays(Instant now);
   void take_nat_events(Instant now);
   void ask_stand_in(const AskStandIn& ask);
   void take_punch_events(Instant now);

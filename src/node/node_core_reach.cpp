@@ -106,6 +106,13 @@ void NodeCore::give_up_seeking(const NodeId& peer) {
   if (sought_.erase(peer) > 0) relay_user_.client().forget(peer);
 }
 
+void NodeCore::avoid_overloaded_relays(Instant now) {
+  std::vector<NetworkPath> paths;
+  for (const RelaySessionId session : relay_user_.client().overloaded_sessions())
+    paths.push_back(relayed_path(session));
+  connectivity_->set_overloaded_paths(now, std::move(paths));
+}
+
 void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
   if (auto* session = std::get_if<RelaySessionUp>(&event)) {
     const NetworkPath path = relayed_path(session->session);
@@ -117,6 +124,7 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     } else {
       connectivity_->add_paths(now, session->peer, std::span(&path, 1));
     }
+    avoid_overloaded_relays(now);
   } else if (auto* unreachable = std::get_if<RelayUnreachable>(&event)) {
     const auto dial = relay_dials_.find(unreachable->peer);
     decisions_.write(now, unreachable->peer, decision::NoRelayHasPeer{unreachable->reason});
@@ -145,6 +153,9 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     punching_.consider(now, *connectivity_, attested->peer);
   } else if (const auto* stood_in = std::get_if<RelayStandInAnswered>(&event)) {
     nat_watch_.handle_stand_in_answer(now, stood_in->answer);
+  } else if (std::holds_alternative<RelayOverloaded>(event) ||
+             std::holds_alternative<RelayRelieved>(event)) {
+    avoid_overloaded_relays(now);
   } else if (const auto* over = std::get_if<RelaySessionDown>(&event)) {
     decisions_.write(now, over->peer, decision::SessionDown{over->relay, over->reason});
     connectivity_->remove_path(over->peer, relayed_path(over->session));

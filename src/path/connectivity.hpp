@@ -124,6 +124,8 @@ class Connectivity {
   /// Where this node may be reached: told to all peers, now and when they connect. What they know
   /// already is told only `again`.
   void set_candidates(CandidatesMessage candidates, bool again = false);
+  /// The paths, relayed ones, that are used only where there is no other. Replaces those of before.
+  void set_overloaded_paths(Instant now, std::vector<NetworkPath> paths);
   /// Whether the dialler moves by itself to a better path (path_selector.hpp); on at first.
   void choose_paths(bool automatic) { automatic_ = automatic; }
   [[nodiscard]] bool connected(const NodeId& peer) const;
@@ -267,6 +269,7 @@ class Connectivity {
   std::deque<PathEvent> events_;
   std::set<NodeId> dialling_;  // peers with a Dial, in order
   CandidatesMessage candidates_;
+  std::vector<NetworkPath> overloaded_paths_;
   bool automatic_ = true;
   StrangerAllowance strangers_;
   ConnectivityCounters counters_;

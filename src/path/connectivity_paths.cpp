@@ -286,10 +286,16 @@ void Connectivity::choose_path(Instant now, Link& link) {
   const std::vector<PathProber::Target>& targets = link.prober.targets();
   const PathProber::Target* in_use = link.prober.find(current_path_of(link));
   std::vector<PathCandidate> paths;
+  const auto is_overloaded = [this](const NetworkPath& path) {
+    return std::ranges::find(overloaded_paths_, path) != overloaded_paths_.end();
+  };
   for (const PathProber::Target& target : targets) {
     const bool answers = target.rtt && target.unanswered <= 1;
-    paths.push_back({is_relayed(target.path), target.rtt, answers && now >= target.held_until,
-                     is_tunnelled(target.path)});
+    paths.push_back({.relayed = is_relayed(target.path),
+                     .rtt = target.rtt,
+                     .usable = answers && now >= target.held_until,
+                     .tunnelled = is_tunnelled(target.path),
+                     .overloaded = is_overloaded(target.path)});
     if (&target == in_use && !target.rtt && info.least_rtt > Duration::zero()) {
       paths.back().rtt = info.least_rtt;
     }
@@ -298,10 +304,18 @@ void Connectivity::choose_path(Instant now, Link& link) {
   const auto current = static_cast<std::size_t>(in_use - targets.data());
   const std::size_t chosen = select_path(paths, current, peer->second.policy);
   if (chosen == current) return;
-  const bool allowed = path_allowed(paths[current], peer->second.policy);
+  MoveRule rule = MoveRule::cheaper;
+  if (paths[current].overloaded) rule = MoveRule::overload;
+  if (!path_allowed(paths[current], peer->second.policy)) rule = MoveRule::policy;
   migrate_link(now, link, targets[chosen].path, false,
-               {allowed ? MoveRule::cheaper : MoveRule::policy, path_cost(paths[current]),
-                path_cost(paths[chosen])});
+               {rule, path_cost(paths[current]), path_cost(paths[chosen])});
+}
+
+void Connectivity::set_overloaded_paths(Instant now, std::vector<NetworkPath> paths) {
+  overloaded_paths_ = std::move(paths);
+  for (const auto& link : links_) {
+    if (link != nullptr) choose_path(now, *link);
+  }
 }
 
 bool Connectivity::migrate_link(Instant now, Link& link, const NetworkPath& path, bool immediately,

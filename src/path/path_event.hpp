@@ -64,6 +64,7 @@ enum class MoveRule : std::uint8_t {
   hint,      // the acceptor asked for it
   asked,     // the application did
   rebound,   // the far end's NAT gave it another port
+  overload,  // the relay of the path that was in use is overloaded
 };
 
 /// What the dialler knew when it chose.

@@ -5,7 +5,8 @@ namespace quicmesh {
 Duration path_cost(const PathCandidate& path) {
   if (!path.rtt) return std::chrono::hours(1);
   const bool dear = path.relayed || path.tunnelled;
-  return dear ? 2 * *path.rtt + relayed_path_penalty : *path.rtt;
+  const Duration cost = dear ? 2 * *path.rtt + relayed_path_penalty : *path.rtt;
+  return path.overloaded ? cost + overloaded_path_penalty : cost;
 }
 
 bool path_allowed(const PathCandidate& path, PathPolicy policy) {

@@ -4,8 +4,9 @@
 // serves others too and a direct path that is somewhat longer burdens nobody. A tunnel to a relay
 // costs as much more, since one loss in it holds up everything behind. A change costs a
 // validation and a new congestion window, so another path is taken only for a clear gain: 5 ms and
-// a fifth of the present cost. Leaving a dead path is not decided here (path_watch.hpp): there any
-// path that answers is better.
+// a fifth of the present cost. A relay that says that it is overloaded costs a second more: it
+// drops what is too much and makes nobody wait, which no round trip shows. Leaving a dead path is
+// not decided here (path_watch.hpp): there any path that answers is better.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +22,7 @@ struct PathCandidate {
   std::optional<Duration> rtt;  // the least of its last answers; nothing if it has none
   bool usable = false;          // it answers, and is not held down after it failed
   bool tunnelled = false;       // TLS over TCP, to a relay
+  bool overloaded = false;      // its relay, as that says
 };
 
 enum class PathPolicy : unsigned char { any, direct_only, relay_only };
@@ -28,6 +30,7 @@ enum class PathPolicy : unsigned char { any, direct_only, relay_only };
 inline constexpr Duration path_gain_min = 5ms;
 inline constexpr int path_gain_min_divisor = 5;  // a fifth of the present cost
 inline constexpr Duration relayed_path_penalty = 20ms;
+inline constexpr Duration overloaded_path_penalty = 1s;
 
 /// Of a path whose round trip is unknown: an hour.
 Duration path_cost(const PathCandidate& path);

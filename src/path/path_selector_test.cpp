@@ -15,6 +15,9 @@ PathCandidate direct(Duration rtt) {
 PathCandidate relayed(Duration rtt) {
   return {true, rtt, true};
 }
+PathCandidate overloaded(Duration rtt) {
+  return {.relayed = true, .rtt = rtt, .usable = true, .overloaded = true};
+}
 PathCandidate silent() {
   return {false, std::nullopt, false};
 }
@@ -36,6 +39,9 @@ TEST(PathSelector, chooses_as_the_table_says) {
       {"direct beats relayed", {relayed(40ms), direct(6ms)}, 0, 1},
       {"direct beats relayed though somewhat longer", {relayed(40ms), direct(60ms)}, 0, 1},
       {"a direct detour around the world does not", {relayed(40ms), direct(120ms)}, 0, 0},
+      {"an overloaded relay is left for a longer way", {overloaded(20ms), relayed(60ms)}, 0, 1},
+      {"and not gone back to", {overloaded(20ms), relayed(60ms)}, 1, 1},
+      {"of two overloaded ones the nearer", {overloaded(20ms), overloaded(800ms)}, 1, 0},
       {"the faster direct one", {direct(40ms), direct(6ms)}, 0, 1},
       {"not for a fifth less than a fifth", {direct(40ms), direct(33ms)}, 0, 0},
       {"not for less than 5 ms", {direct(6ms), direct(2ms)}, 0, 0},

@@ -172,6 +172,7 @@ void RelayClient::fail(Instant now, Relay& relay, RelayErrc reason, Duration wai
   relay.query.reset();
   relay.rtt.reset();
   relay.draining = false;
+  relay.overloaded_until.reset();
   drop_sessions_of(relay, reason);
   forget_asks(relay.hint.id);
 }
@@ -205,14 +206,23 @@ void RelayClient::on(Instant now, Relay& relay, const RelayLoad& message) {
   const Duration rtt = now - relay.query->sent_at;
   // RFC 6298's smoothing with a quarter, since there are few samples.
   relay.rtt = relay.rtt ? (*relay.rtt * 3 + rtt) / 4 : rtt;
-  const bool was_overloaded = relay.load_percent >= relay_overloaded_percent;
   relay.load_percent = message.load_percent;
   relay.query.reset();
   relay.unanswered = 0;
   relay.due = now + jittered(query_interval);
-  if (message.load_percent >= relay_overloaded_percent && !was_overloaded) {
-    events_.emplace_back(RelayOverloaded{relay.hint.id, message.load_percent, {}});
+  if (message.load_percent >= relay_overloaded_percent) {
+    on_overloaded(now, relay, {});
+  } else if (relay.overloaded_until && now >= *relay.overloaded_until) {
+    relay.overloaded_until.reset();
+    events_.emplace_back(RelayRelieved{relay.hint.id});
   }
+}
+
+void RelayClient::on_overloaded(Instant now, Relay& relay, std::vector<RelayHint> alternatives) {
+  const bool known = relay.overloaded_until.has_value();
+  relay.overloaded_until = now + overloaded_for;
+  if (known) return;
+  events_.emplace_back(RelayOverloaded{relay.hint.id, relay.load_percent, std::move(alternatives)});
 }
 
 // Messages.
@@ -275,7 +285,7 @@ void RelayClient::on(Instant now, Relay& relay, const RelayDraining& message) {
   if (relay.state != State::up) return;
   relay.draining = true;
   relay.load_percent = 100;
-  events_.emplace_back(RelayOverloaded{relay.hint.id, 100, message.relays});
+  on_overloaded(now, relay, message.relays);
   learn_hints(now, relay, message.relays);
 }
 

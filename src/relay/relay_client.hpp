@@ -10,6 +10,8 @@
 //
 // A relay that is up is asked for its load every 15 s; the answer measures the round trip and shows
 // that the relay serves (iroh #3315). Two questions unanswered, or one after `suspect`: it is lost.
+// One that is overloaded, or about to stop, counts as that for five minutes: those who leave it
+// relieve it, and would all be back at once.
 //
 // Sessions: `connect` asks home and standby at once for the peer, then the others one by one, so a
 // NodeId and any relay in common are enough. A session over the second relay is kept where the
@@ -86,6 +88,10 @@ struct RelayOverloaded {
   unsigned load_percent = 0;
   std::vector<RelayHint> alternatives;
 };
+/// It was overloaded, and has not been for a while.
+struct RelayRelieved {
+  NodeId relay;
+};
 struct RelaySessionUp {
   NodeId peer;
   NodeId relay;
@@ -125,9 +131,10 @@ struct RelaySignalFailed {
   NodeId relay;
   std::error_code reason;
 };
-using RelayEvent = std::variant<RelayUp, RelayDown, RelaysChosen, RelayOverloaded, RelaySessionUp,
-                                RelaySessionDown, RelayUnreachable, RelaySignalled,
-                                RelaySignalFailed, RelayPeerAttested, RelayStandInAnswered>;
+using RelayEvent =
+    std::variant<RelayUp, RelayDown, RelaysChosen, RelayOverloaded, RelaySessionUp,
+                 RelaySessionDown, RelayUnreachable, RelaySignalled, RelaySignalFailed,
+                 RelayPeerAttested, RelayStandInAnswered, RelayRelieved>;
 
 /// One relayed path to a peer: datagrams go to `path` with the header of `header()`.
 struct RelayLeg {
@@ -175,6 +182,7 @@ class RelayClient {
   static constexpr Duration retry_first = 250ms;
   static constexpr Duration retry_max = 60s;
   static constexpr Duration refused_wait = 30s;
+  static constexpr Duration overloaded_for = 5min;
   static constexpr Duration stable_after = 10s;  // then back-off begins anew
   static constexpr unsigned hint_failures_max = 3;
   static constexpr Duration open_patience = 12s;
@@ -241,6 +249,8 @@ class RelayClient {
 
   /// The relayed paths to `peer`: over home first, then standby, then others.
   [[nodiscard]] std::vector<RelayLeg> legs(const NodeId& peer) const;
+  /// The sessions over relays that are overloaded, or about to stop.
+  [[nodiscard]] std::vector<RelaySessionId> overloaded_sessions() const;
   [[nodiscard]] const RelayChoice& choice() const { return choice_; }
   [[nodiscard]] std::vector<RelayReport> relays() const;
   [[nodiscard]] bool has_relays() const { return !relays_.empty(); }
@@ -273,6 +283,7 @@ class RelayClient {
     std::optional<Duration> rtt;
     unsigned load_percent = 0;
     bool draining = false;
+    std::optional<Instant> overloaded_until;  // at least
     RelayRate answers;
     RelayRate hints;  // taken from it
   };
@@ -310,6 +321,7 @@ class RelayClient {
   void learn_hints(Instant now, Relay& from, const std::vector<RelayHint>& hints);
   [[nodiscard]] std::optional<RelayHint> usable(const Relay& from, const RelayHint& hint) const;
   void on_query_unanswered(Instant now, Relay& relay);
+  void on_overloaded(Instant now, Relay& relay, std::vector<RelayHint> alternatives);
   void on_relay_due(Instant now, Relay& relay);
   void plan(Instant now);
   void plan_survey(Instant now);

@@ -108,6 +108,15 @@ void RelayClient::on(Instant /*now*/, Relay& relay, const RelayAttested& message
       RelayPeerAttested{session->second.peer, relay.hint.id, message.external, message.seen});
 }
 
+std::vector<RelaySessionId> RelayClient::overloaded_sessions() const {
+  std::vector<RelaySessionId> found;
+  for (const auto& [id, session] : sessions_) {
+    const Relay* relay = find(session.relay);
+    if (relay != nullptr && relay->overloaded_until) found.push_back(id);
+  }
+  return found;
+}
+
 void RelayClient::ask_stand_in(const NodeId& id, const StandInRequest& request) {
   const Relay* relay = find(id);
   if (relay != nullptr && relay->state == State::up) send(id, RelayStandIn{request});
@@ -226,8 +235,8 @@ void RelayClient::on_session_refused(Instant now, Relay& relay, const RelayRefus
     return;
   }
   if (reason == RelayErrc::busy || reason == RelayErrc::redirect) {
-    events_.emplace_back(RelayOverloaded{id, message.load_percent, message.relays});
     relay.load_percent = message.load_percent;
+    on_overloaded(now, relay, message.relays);
     learn_hints(now, relay, message.relays);
   }
 }
