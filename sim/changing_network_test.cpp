@@ -98,7 +98,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Rebinding{"port_restricted_twice", port_restricted, port_restricted}),
     [](const auto& one) { return std::string(one.param.name); });
 
-// A phone that goes from Wi-Fi to a mobile network has another address all of a sudden.
+// S1.53, S1.54, U2: a phone that goes from Wi-Fi to a mobile network has another address all of a
+// sudden.
 TEST(ChangingNetwork, a_new_address_of_either_end_costs_less_than_a_second) {
   for (const bool dialler_moves : {true, false}) {
     for (const bool a_sends : {true, false}) {
@@ -129,6 +130,42 @@ TEST(ChangingNetwork, an_idle_connection_knows_the_new_address_at_once) {
     EXPECT_EQ(other.core().connectivity().current_path(mover.id())->remote.ip, fresh);
     EXPECT_TRUE(exchange.still_talk());
   }
+}
+
+// S1.R3: what migration saves. From the change to the first thousand bytes at the far end.
+TEST(ChangingNetwork, to_move_a_connection_takes_fewer_round_trips_than_to_make_a_new_one) {
+  const auto round_trips_until_bytes_arrive = [](bool reconnects) {
+    Exchange exchange({}, {}, true);
+    EXPECT_TRUE(exchange.ends_well());
+    exchange.run(2s);
+    TraversalWorld& world = exchange.world;
+    const NetworkPath path = world.a->path(exchange.interface_of(*world.a),
+                                           world.b->address(exchange.interface_of(*world.b)));
+    EXPECT_TRUE(world.simulation.network().change_address(exchange.interface_of(*world.a),
+                                                          IpAddress::v4({203, 0, 113, 77})));
+    const Instant changed = world.simulation.now();
+    if (reconnects) {
+      world.a->command([&](NodeCore& core, Instant now) {
+        core.disconnect(now, world.b->id(), "the network has changed");
+        NetworkPath anew = path;
+        anew.local = IpAddress::v4({203, 0, 113, 77});
+        return core.connect(now, world.b->id(), std::span(&anew, 1), PathPolicy::direct_only);
+      });
+      EXPECT_TRUE(world.simulation.run_until([&] { return world.connected(); },
+                                             world.simulation.elapsed() + 5s));
+    } else {
+      world.a->network_changed();
+    }
+    VerifiedTransfer bytes(*world.a, *world.b, 1000, 2);
+    EXPECT_TRUE(world.simulation.run_until([&] { return bytes.finished(); },
+                                           world.simulation.elapsed() + 20s));
+    const auto took = std::chrono::duration<double>(*bytes.finished_at() - changed);
+    return took / std::chrono::duration<double>(40ms);
+  };
+  const double moved = round_trips_until_bytes_arrive(false);
+  const double made = round_trips_until_bytes_arrive(true);
+  std::printf("round trips to the first bytes: moved %.1f, made anew %.1f\n", moved, made);
+  EXPECT_GE(made - moved, 1.0);
 }
 
 TEST(ChangingNetwork, with_a_second_uplink_the_first_one_may_go_down) {

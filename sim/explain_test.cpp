@@ -84,6 +84,7 @@ TEST(Explain, a_path_that_needed_no_punch_is_plain) {
   EXPECT_EQ(last_of(told, "punch_ended"), nullptr);
 }
 
+// U13.
 TEST(Explain, two_random_nats_say_relay_and_what_would_help) {
   World world(7, symmetric, symmetric);
   ASSERT_TRUE(world.dial());

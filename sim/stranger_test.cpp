@@ -88,6 +88,7 @@ struct World {
   std::vector<std::unique_ptr<MeshNode>> hostile;
 };
 
+// U11.
 TEST(Stranger, gets_five_probes_whoever_names_it_and_however_often) {
   World world(1);
   for (int round = 0; round < 4; ++round) {

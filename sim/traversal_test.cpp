@@ -20,6 +20,7 @@ struct PunchedPair {
 
 class PunchedTraversal : public testing::TestWithParam<PunchedPair> {};
 
+// S1.72, S1.78, S1.R2, S1.R6: candidates, checks and the choice of a path, with nothing above them.
 TEST_P(PunchedTraversal, goes_direct) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     const bool swapped = seed % 2 == 0;

@@ -1,5 +1,5 @@
 // Two relays in common: when the one that carries a transfer dies, the other takes over (R6), and
-// an overloaded one is left; in the same connection, without a byte lost (S1.48, S1.R9).
+// an overloaded one is left; in the same connection, without a byte lost (S1.48, S1.52, S1.R9, U4).
 #include <gtest/gtest.h>
 
 #include "sim/mesh_node.hpp"

@@ -8,6 +8,8 @@ in lab-results/; the exit code is 1 if a pair is worse than the rule (rule.py).
 
     matrix.py [--repeats N] [--pairs A:B,C:D...] [--json] [--jobs N] [--delay MS]
 
+The figures are those of N1 to N5 and N7 (time to direct, first byte, relay bytes of a punch); U3.
+
 A pair is CALLER:CALLEE; a kind alone stands for all pairs with it. Needs root.
 """
 

@@ -113,7 +113,7 @@ class Scenario(unittest.TestCase):
         return [event for event in node.seen_so_far("path_changed") if event["path"] == path]
 
     def check_fallback(self, by_acceptor):
-        """A direct path dies in silence while a file goes over it."""
+        """A direct path dies in silence while a file goes over it (N6, S1.54)."""
         a, b = self.homes("port-restricted", "port-restricted")
         caller, callee = self.nodes(a, b)
         self.make_direct(a, caller, callee)
@@ -175,6 +175,7 @@ class Full(Scenario):
         self.check_rebinding(("port-restricted", "port-restricted"), "dialler")
 
     def test_a_direct_path_that_becomes_possible_later_is_taken(self):
+        """S1.44, S1.49, S1.51, U1: what did not answer is asked again."""
         a, b = self.homes("port-restricted", "port-restricted")
         a.router.deny(b.public)
         b.router.deny(a.public)
@@ -191,6 +192,7 @@ class Full(Scenario):
         self.tell("direct path opens later", opened)
 
     def test_wifi_to_4g_in_mid_transfer(self):
+        """S1.53, S1.54, U2."""
         """The interface goes down; another address, another latency, the same connection."""
         a, b = self.homes("port-restricted", "port-restricted")
         mobile = self.lab.add_uplink(a, "wwan0", "symmetric-random", line={"delay_ms": 30, "rate_kbit": RATE_KBIT,
@@ -244,6 +246,7 @@ class Full(Scenario):
             self.assertEqual(self.dial(a, caller, callee, "--count", "3")["path"], "relayed")
 
     def test_the_loss_ladder_is_climbed_to_12_percent_in_bursts_of_25(self):
+        """N8."""
         a, b = self.homes("full-cone", "full-cone")
         caller, callee = self.nodes(a, b)
         self.make_direct(a, caller, callee)
@@ -261,6 +264,7 @@ class Full(Scenario):
                 self.inbox.rmdir()
 
     def test_a_path_of_1280_bytes_carries_a_relayed_transfer_over_ipv6(self):
+        """U10."""
         a, b = self.homes("none", "none", mtu=1280)
         server = self.lab.add_public_v6(self.relay.host)
         relay = Relay(self.mesh, "relay6", host=self.relay.host, addresses=[server])
@@ -283,6 +287,7 @@ class Full(Scenario):
         return told.events("why")[-1]
 
     def test_a_direct_path_below_1200_bytes_is_not_used_and_the_reason_told(self):
+        """U10, U12, U13."""
         a, b = self.homes("port-restricted", "port-restricted")
         self.lab.limit_path(a.public, b.public, 1150)
         caller, callee = self.nodes(a, b)
