@@ -323,8 +323,32 @@ def closing_lines(rows):
             lines.append(f"{expectation}: {connected}/{len(runs)} connected, {direct} direct; first byte ms, p50 / p95 / worst: "
                          f"{spread([run['first_byte_ms'] for run in runs])}; direct: "
                          f"{spread([run['direct_ms'] for run in runs])}")
+    direct = [run for row in rows for run in row["details"] if run["direct_ms"] is not None]
+    for technique in sorted({run["technique"] for run in direct}):
+        runs = [run for run in direct if run["technique"] == technique]
+        lines.append(f"{technique}, {len(runs)} runs: direct ms, p50 / p95 / worst: "
+                     f"{spread([run['direct_ms'] for run in runs])}; relay bytes of the punch: "
+                     f"{spread([run['punch_bytes'] for run in runs])}")
     worse = sum(bool(row["worse"]) for row in rows)
     return "\n".join([*lines, f"{len(rows)} pairs, {worse} worse than the rule"])
+
+
+def grid(rows):
+    """All pairs as a Markdown table, for documents: time to direct in ms, median (worst), and the technique."""
+    of = {(row["caller"], row["callee"]): row for row in rows}
+
+    def cell(caller, callee):
+        row = of.get((caller, callee))
+        if row is None:
+            return ""
+        if row["direct_ms"] is None:
+            return "TCP" if row["expected"] == rule.RELAYED_BY_TCP else "relayed"
+        return f"{number(row['direct_ms'])} ({number(row['direct_worst_ms'])}) {row['technique']}"
+
+    lines = [["caller \\ callee", *KINDS], ["---"] * (len(KINDS) + 1)]
+    lines += [[caller, *(cell(caller, callee) for callee in KINDS)] for caller in KINDS]
+    together = [f"{name}: {cell(name, name)}" for name in TOGETHER if (name, name) in of]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n\n" + "; ".join(together) + "\n"
 
 
 def main():
@@ -350,9 +374,13 @@ def main():
     result = {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "seconds": round(time.monotonic() - began), "repeats": options.repeats, "line_delay_ms": options.delay,
               "relay_costs": costs, "rows": rows}
+    for row in rows:
+        for run in row["details"]:
+            run["punch_bytes"] = punch_bytes(run, costs)
     RESULTS.mkdir(exist_ok=True)
     text = table(rows) + "\n\n" + closing_lines(rows)
     (RESULTS / "matrix.txt").write_text(text + "\n")
+    (RESULTS / "matrix.md").write_text(grid(rows))
     (RESULTS / "matrix.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result) if options.json else "\n" + text, flush=True)
     return 1 if any(row["worse"] for row in rows) else 0
