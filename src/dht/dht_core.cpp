@@ -11,13 +11,24 @@ DhtCore::DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle s
       self_(self),
       server_(config.server),
       rng_(rng),
-      table_(now, config, book, self) {}
+      table_(now, config, book, self),
+      last_heard_(now),
+      refresh_interval_(
+          rng_.between(config.refresh_interval * 4 / 5, config.refresh_interval * 6 / 5)) {}
 
 void DhtCore::handle(Instant now, Input input) {
   std::visit([&](auto& one) { on(now, one); }, input);
 }
 
-void DhtCore::handle_timeout(Instant /*now*/) {}
+void DhtCore::handle_timeout(Instant now) {
+  while (const OpenRequest* late = requests_.next_late(now))
+    on_late(now, late->peer, late->query);
+  while (const auto given_up = requests_.take_given_up(now))
+    on_failed(now, *given_up, Blame::peer);
+  end_overdue(now);
+  if (check_at_ <= now) check_suspect(now);
+  if (refresh_at() <= now) refresh_next(now);
+}
 
 std::optional<DhtCore::Output> DhtCore::poll_output() {
   return outputs_.pop();
@@ -25,8 +36,12 @@ std::optional<DhtCore::Output> DhtCore::poll_output() {
 std::optional<Event> DhtCore::poll_event() {
   return events_.pop();
 }
+
 Instant DhtCore::poll_timeout() const {
-  return never;
+  Instant earliest = std::min({requests_.earliest(), check_at_, refresh_at()});
+  for (const RunningLookup& running : lookups_)
+    earliest = std::min(earliest, running.deadline);
+  return earliest;
 }
 
 void DhtCore::adopt(Instant now, PeerHandle peer, Duration rtt) {
@@ -34,11 +49,36 @@ void DhtCore::adopt(Instant now, PeerHandle peer, Duration rtt) {
     (void)table_.answered(now, peer, rtt);
 }
 
-void DhtCore::on(Instant /*now*/, const peer::Up& /*input*/) {}
-void DhtCore::on(Instant /*now*/, const peer::Down& /*input*/) {}
+// Connections.
 
-void DhtCore::on(Instant /*now*/, const peer::Unreachable& input) {
-  (void)table_.remove(input.peer);
+void DhtCore::on(Instant now, const peer::Up& input) {
+  links_.up(now, input.peer);
+  if (input.rtt > Duration::zero()) table_.measured(input.peer, input.rtt);
+  Duration patience = round_trip_.patience(table_.find(input.peer));
+  if (input.rtt > Duration::zero()) {
+    patience = std::max(3 * input.rtt, RoundTrip::patience_min);  // RFC 6298 s2.2
+  }
+  requests_.send_waiting(input.peer, [&](OpenRequest& open) {
+    open.sent_at = now;
+    open.late_at = now + patience;
+    open.given_up_at = now + RoundTrip::give_up(patience);
+    send(open.peer, open.number, *std::exchange(open.waiting, std::nullopt));
+  });
+  trim_links(now);
+}
+
+void DhtCore::on(Instant now, const peer::Down& input) {
+  connection_over(now, input.peer, Blame::peer);
+}
+
+void DhtCore::on(Instant now, const peer::Unreachable& input) {
+  connection_over(now, input.peer, Blame::peer);
+}
+
+void DhtCore::connection_over(Instant now, PeerHandle peer, Blame blame) {
+  links_.gone(peer);
+  for (const OpenRequest& request : requests_.take_all_of(peer))
+    on_failed(now, request, blame);
 }
 
 void DhtCore::on(Instant /*now*/, const peer::PathChanged& input) {
@@ -49,25 +89,169 @@ void DhtCore::on(Instant /*now*/, const peer::TiersChanged& input) {
   tiers_ = input.tiers;
 }
 
-void DhtCore::on(Instant /*now*/, peer::Received<Message>& input) {
-  const Message& message = input.message;
-  if (std::holds_alternative<Ping>(message.body)) {
-    answer(input.from, message.request, Pong{});
-  } else if (const auto* find = std::get_if<FindNode>(&message.body)) {
-    Nodes nodes;
-    const std::size_t count = std::min<std::size_t>(find->count, contacts_max);
-    table_.nearest(find->target, count + 1, RoutingTable::Which::answering, nodes.nodes);
-    std::erase(nodes.nodes, input.from);
-    nodes.nodes.resize(std::min(nodes.nodes.size(), count));
-    answer(input.from, message.request, std::move(nodes));
-  } else {
-    ++counters_.answers_unasked;
+void DhtCore::trim_links(Instant now) {
+  const std::size_t links_max = server_ ? config_->links_server : config_->links_client;
+  const auto keep = [&](PeerHandle peer) {
+    if (requests_.any_to(peer)) return 0;
+    return table_.find(peer) == nullptr ? 1 : 2;
+  };
+  while (const auto surplus = links_.surplus(now, links_max, keep)) {
+    ++counters_.links_closed;
+    (void)outputs_.push(peer::Close{*surplus});
+    connection_over(now, *surplus, Blame::nobody);
   }
 }
 
-void DhtCore::answer(PeerHandle to, std::uint32_t request, Body body) {
+// Messages.
+
+void DhtCore::on(Instant now, peer::Received<Message>& input) {
+  last_heard_ = now;
+  links_.used(now, input.from);
+  if (!input.message.server) (void)table_.remove(input.from);
+  if (is_request(input.message.body)) {
+    on_request(now, input.from, input.message);
+  } else {
+    on_answer(now, input.from, input.message);
+  }
+}
+
+void DhtCore::on_request(Instant now, PeerHandle from, const Message& message) {
   ++counters_.requests_answered;
-  (void)outputs_.push(peer::Send<Message>{to, {request, server_, std::move(body)}});
+  if (const auto* find = std::get_if<FindNode>(&message.body)) {
+    Nodes nodes;
+    const std::size_t count = std::min<std::size_t>(find->count, contacts_max);
+    table_.nearest(find->target, count + 1, RoutingTable::Which::answering, nodes.nodes);
+    std::erase(nodes.nodes, from);
+    nodes.nodes.resize(std::min(nodes.nodes.size(), count));
+    send(from, message.request, std::move(nodes));
+  } else {
+    send(from, message.request, Pong{});
+  }
+  // To ask us it had to show who it is, but not that it answers.
+  if (message.server && table_.has_room_for(from)) check(now, from);
+}
+
+void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
+  const auto request = requests_.take(from, message.request);
+  if (!request) {
+    ++counters_.answers_unasked;
+    return;
+  }
+  const Duration rtt = now - request->sent_at;
+  round_trip_.add_sample(rtt);
+  if (message.server) {
+    (void)table_.answered(now, from, rtt);
+    if (table_.worth_measuring(from)) check(now, from);
+  }
+  RunningLookup* running = find(request->query);
+  if (running == nullptr) return;
+  if (const auto* nodes = std::get_if<Nodes>(&message.body)) {
+    running->lookup.on_answer(from, nodes->nodes, [&](PeerHandle peer) { return tier_of(peer); });
+  } else {
+    running->lookup.on_failed(from);
+  }
+  proceed(now, request->query);
+}
+
+// Requests.
+
+void DhtCore::request(Instant now, PeerHandle peer, QueryId query, Body body) {
+  const Duration patience = round_trip_.patience(table_.find(peer));
+  OpenRequest open{.peer = peer, .number = requests_.next_number(), .query = query, .sent_at = now};
+  const bool warm = links_.is_up(peer);
+  const Duration cold_patience = warm ? patience : RoundTrip::cold_factor * patience;
+  open.late_at = now + cold_patience;
+  open.given_up_at = now + RoundTrip::give_up(cold_patience);
+  if (warm) {
+    links_.used(now, peer);
+    send(peer, open.number, std::move(body));
+  } else {
+    open.waiting = std::move(body);
+    if (!links_.is_opening(peer)) {
+      links_.opening(now, peer);
+      (void)outputs_.push(peer::Open{peer});
+    }
+  }
+  ++counters_.requests_sent;
+  requests_.add(std::move(open));
+}
+
+void DhtCore::send(PeerHandle to, std::uint32_t number, Body body) {
+  (void)outputs_.push(peer::Send<Message>{to, {number, server_, std::move(body)}});
+}
+
+/// Asks `peer` whether it is there, unless something is asked of it already.
+void DhtCore::check(Instant now, PeerHandle peer) {
+  if (requests_.checks() < checks_max && !requests_.any_to(peer)) {
+    request(now, peer, no_query, Ping{});
+  }
+}
+
+void DhtCore::check_suspect(Instant now) {
+  check_at_ = never;
+  for (const Contact& contact : table_.contacts()) {
+    if (contact.failures == 0 || requests_.any_to(contact.peer)) continue;
+    check_at_ = now + check_interval;
+    check(now, contact.peer);
+    return;
+  }
+}
+
+void DhtCore::on_late(Instant now, PeerHandle peer, QueryId query) {
+  ++counters_.requests_late;
+  if (RunningLookup* running = find(query)) {
+    running->lookup.on_slow(peer);
+    proceed(now, query);
+  }
+}
+
+void DhtCore::on_failed(Instant now, const OpenRequest& request, Blame blame) {
+  ++counters_.requests_failed;
+  if (request.waiting && !requests_.any_to(request.peer) && links_.is_opening(request.peer)) {
+    // Given up before it was up: who carries out need not go on trying.
+    links_.gone(request.peer);
+    (void)outputs_.push(peer::Close{request.peer});
+  }
+  if (blame == Blame::peer && last_heard_ >= request.sent_at) {
+    if (table_.failed(request.peer)) {
+      ++counters_.contacts_lost;
+    } else if (check_at_ == never && table_.find(request.peer) != nullptr) {
+      check_at_ = now + check_interval;
+    }
+  }
+  if (RunningLookup* running = find(request.query)) {
+    running->lookup.on_failed(request.peer);
+    proceed(now, request.query);
+  }
+}
+
+// The rest.
+
+std::vector<PeerHandle> DhtCore::contacts_to_keep() const {
+  std::vector<const Contact*> live;
+  for (unsigned bucket = 0; bucket < table_.bucket_count(); ++bucket) {
+    for (const Contact& contact : table_.live(bucket))
+      live.push_back(&contact);
+  }
+  std::ranges::stable_sort(live, std::greater{}, [](const Contact* c) { return +c->seen_s; });
+  std::vector<PeerHandle> peers;
+  for (const Contact* contact : live)
+    peers.push_back(contact->peer);
+  return peers;
+}
+
+void DhtCore::mark(PeerBook::Sweep& sweep) const {
+  sweep.mark(self_);
+  for (const Contact& contact : table_.contacts())
+    sweep.mark(contact.peer);
+  links_.for_each([&](PeerHandle peer) { sweep.mark(peer); });
+  requests_.for_each([&](const OpenRequest& request) { sweep.mark(request.peer); });
+  for (const RunningLookup& running : lookups_)
+    running.lookup.for_each([&](PeerHandle peer) { sweep.mark(peer); });
+}
+
+std::size_t DhtCore::memory() const {
+  return table_.memory() + links_.memory() + lookups_.capacity() * sizeof(RunningLookup);
 }
 
 }  // namespace quicmesh::dht

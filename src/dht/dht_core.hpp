@@ -1,12 +1,20 @@
 // DhtCore: one node's part in the DHT, a PeerCore (base/peer_core.hpp).
 //
-// It answers what others ask, and keeps the routing table from what they answer. A *server* is
-// reachable and stands in tables; a *client* only asks, and nobody remembers it.
+// It answers what others ask, keeps the routing table from what they answer, and runs lookups. A
+// *server* is reachable and stands in tables; a *client* only asks, and nobody remembers it.
+//
+// A request to a peer without a connection opens one and waits for it. Who lets a request time out,
+// or cannot be reached, loses standing in the table, unless we heard from nobody meanwhile: then it
+// may be us who are cut off. A contact under suspicion is asked once more by itself.
+//
+// Timers: each open request's (late, given up); each lookup's deadline; the refresh of the bucket
+// untouched for longest (interval +-20 %), one at a time; the next check of a suspect (1 s apart).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -14,29 +22,52 @@
 #include "base/peer_core.hpp"
 #include "base/rng.hpp"
 #include "dht/dht_config.hpp"
+#include "dht/dht_errc.hpp"
+#include "dht/link_pool.hpp"
+#include "dht/lookup.hpp"
 #include "dht/message.hpp"
+#include "dht/open_requests.hpp"
+#include "dht/round_trip.hpp"
 #include "dht/routing_table.hpp"
 #include "identity/peer_book.hpp"
+#include "quicmesh/result.hpp"
 
 namespace quicmesh::dht {
 
-/// A command that was given and whose answer is an event; unique within a DhtCore.
-enum class QueryId : std::uint32_t {};
+enum class LookupEnd : std::uint8_t {
+  found,      // the node sought has answered
+  converged,  // the nearest servers known have answered: as many as were wanted
+  deadline,   // out of time; what there is, is partial
+};
 
-/// The lookup of `find_node` is over.
+/// The lookup of `find_node` is over, or has what was wanted.
 struct FindNodeDone {
   QueryId query{};
+  LookupEnd end{};
   /// The nearest servers that answered, the nearest first; at most k.
   std::vector<PeerHandle> nearest;
-  /// The target itself answered; it need not be a server's.
-  bool found = false;
+  LookupCost cost;
 };
 
 using Event = std::variant<FindNodeDone>;
 
 struct Counters {
+  std::uint64_t requests_sent = 0;
   std::uint64_t requests_answered = 0;
-  std::uint64_t answers_unasked = 0;  // of no request of ours, or too late by far
+  std::uint64_t requests_failed = 0;  // given up, or the peer was not reached
+  std::uint64_t requests_late = 0;
+  std::uint64_t slow_tier_requests = 0;  // of lookups, to peers known to be of a tier above 0
+  std::uint64_t answers_unasked = 0;     // of no request of ours, or too late by far
+  std::uint64_t contacts_lost = 0;       // from the table, for silence
+  std::uint64_t links_closed = 0;        // there were more than are kept
+};
+
+struct FindOptions {
+  /// Done as soon as the node at the target itself has answered.
+  bool until_found = false;
+  /// Done when so many of the nearest have answered, though the lookup goes on to the end for the
+  /// table's sake; 0: k.
+  std::uint8_t quorum = 0;
 };
 
 class DhtCore {
@@ -48,6 +79,9 @@ class DhtCore {
 
   /// Outputs, and events, that wait to be drained. The driver drains after each call.
   static constexpr std::size_t queue_max = 1024;
+  static constexpr std::size_t lookups_max = 64;  // further ones are refused
+  static constexpr std::size_t checks_max = 8;    // pings of our own that are open; no more begin
+  static constexpr Duration check_interval = 1s;
 
   /// `config` and `book` outlive the core; `self` is the node's own handle.
   DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng);
@@ -58,6 +92,16 @@ class DhtCore {
   std::optional<Event> poll_event();
   [[nodiscard]] Instant poll_timeout() const;
 
+  // Commands.
+
+  /// Joins by way of `known` peers: looks up our own id among them, so that those nearest to us
+  /// learn of us and we of them, then refreshes the buckets that are still poor. Nothing is told
+  /// about the end: the table says how it went.
+  void bootstrap(Instant now, std::span<const PeerHandle> known);
+
+  /// Seeks the servers nearest to `target`: FindNodeDone follows. Fails with too_many_queries.
+  Result<QueryId> find_node(Instant now, const DhtKey& target, FindOptions options = {});
+
   /// Whether the node serves others, by evidence: it can be reached by nodes that it never spoke
   /// to.
   void set_server(bool server) { server_ = server; }
@@ -67,26 +111,82 @@ class DhtCore {
   /// simulations that begin with full tables.
   void adopt(Instant now, PeerHandle peer, Duration rtt);
 
+  /// What is worth keeping over a restart: the live contacts, those heard last first. Their ids and
+  /// endpoint records are in the book. To come back: `bootstrap` with them.
+  [[nodiscard]] std::vector<PeerHandle> contacts_to_keep() const;
+
+  /// Marks every handle that the core names, for a sweep of the book. Queues are to be drained.
+  void mark(PeerBook::Sweep& sweep) const;
+
   [[nodiscard]] const RoutingTable& table() const { return table_; }
   [[nodiscard]] const LatencyTiers& tiers() const { return tiers_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] std::size_t links_up() const { return links_.up_count(); }
+  [[nodiscard]] std::size_t lookups_running() const { return lookups_.size(); }
+  /// Bytes on the heap.
+  [[nodiscard]] std::size_t memory() const;
 
  private:
+  enum class Purpose : std::uint8_t { command, join, refresh };
+
+  struct RunningLookup {
+    QueryId query{};
+    Purpose purpose{};
+    FindOptions options;
+    bool told = false;
+    Instant deadline{};
+    Lookup lookup;
+  };
+
   void on(Instant now, const peer::Up& input);
   void on(Instant now, const peer::Down& input);
   void on(Instant now, const peer::Unreachable& input);
   void on(Instant now, const peer::PathChanged& input);
   void on(Instant now, const peer::TiersChanged& input);
   void on(Instant now, peer::Received<Message>& input);
-  void answer(PeerHandle to, std::uint32_t request, Body body);
+  void on_request(Instant now, PeerHandle from, const Message& message);
+  void on_answer(Instant now, PeerHandle from, const Message& message);
+
+  // Requests (dht_core.cpp).
+  void request(Instant now, PeerHandle peer, QueryId query, Body body);
+  void send(PeerHandle to, std::uint32_t number, Body body);
+  void check(Instant now, PeerHandle peer);
+  void check_suspect(Instant now);
+  void on_late(Instant now, PeerHandle peer, QueryId query);
+  enum class Blame : std::uint8_t { peer, nobody };
+  void on_failed(Instant now, const OpenRequest& request, Blame blame);
+  void connection_over(Instant now, PeerHandle peer, Blame blame);
+  void trim_links(Instant now);
+
+  // Lookups (dht_core_lookups.cpp).
+  [[nodiscard]] std::uint8_t tier_of(PeerHandle peer) const;
+  RunningLookup& start(Instant now, const DhtKey& target, Purpose purpose, FindOptions options);
+  [[nodiscard]] RunningLookup* find(QueryId query);
+  void proceed(Instant now, QueryId query);
+  void tell(RunningLookup& running, LookupEnd end);
+  void end(Instant now, QueryId query);
+  void end_overdue(Instant now);
+  void refresh_next(Instant now);
+  [[nodiscard]] Instant refresh_at() const;
 
   const Config* config_;
   PeerBook* book_;
   PeerHandle self_;
   bool server_;
+  bool refreshing_ = false;
   Rng rng_;
   RoutingTable table_;
   LatencyTiers tiers_;
+  RoundTrip round_trip_;
+  LinkPool links_;
+  OpenRequests requests_;
+  std::vector<RunningLookup> lookups_;
+  QueryId last_query_ = no_query;
+  Instant last_heard_{};
+  Instant check_at_ = never;
+  Duration refresh_interval_;
+  /// After joining: buckets shallower than this are refreshed if they are poor.
+  unsigned poor_below_ = 0;
   BoundedQueue<Output, DropPolicy::refuse_newest> outputs_{queue_max};
   BoundedQueue<Event, DropPolicy::refuse_newest> events_{queue_max};
   Counters counters_;

@@ -292,6 +292,10 @@ void RoutingTable::fill_places(unsigned bucket) {
   }
 }
 
+void RoutingTable::measured(PeerHandle peer, Duration rtt) {
+  if (const auto index = position(peer)) contacts_[*index].add_sample(rtt);
+}
+
 void RoutingTable::path_changed(PeerHandle peer, Duration rtt) {
   if (const auto index = position(peer)) {
     contacts_[*index].forget_samples();
@@ -353,13 +357,15 @@ void RoutingTable::touch(Instant now, const DhtKey& target) {
   buckets_[std::min<std::size_t>(shared, buckets_.size() - 1)].touched_s = seconds(now);
 }
 
-void RoutingTable::touch_own(Instant now) {
+unsigned RoutingTable::touch_own(Instant now) {
   std::size_t deeper = 0;
-  for (auto bucket = buckets_.rbegin(); bucket != buckets_.rend(); ++bucket) {
-    deeper += bucket->live;
-    if (deeper > k_) return;
-    bucket->touched_s = seconds(now);
+  unsigned bucket = unsigned(buckets_.size());
+  while (bucket > 0 && deeper + buckets_[bucket - 1].live <= k_) {
+    --bucket;
+    deeper += buckets_[bucket].live;
+    buckets_[bucket].touched_s = seconds(now);
   }
+  return bucket;
 }
 
 std::optional<RoutingTable::Stale> RoutingTable::stalest() const {

@@ -59,6 +59,8 @@ class RoutingTable {
   bool failed(PeerHandle peer);
   /// `peer` is no server any more, or cannot be reached at all.
   bool remove(PeerHandle peer);
+  /// The RTT to `peer` was measured otherwise, as by a handshake.
+  void measured(PeerHandle peer, Duration rtt);
   /// The way to `peer` has changed: `rtt` is the first sample of the new one.
   void path_changed(PeerHandle peer, Duration rtt);
 
@@ -85,8 +87,9 @@ class RoutingTable {
 
   /// A lookup of `target` went through the buckets on its way.
   void touch(Instant now, const DhtKey& target);
-  /// A lookup of our own id: it went through all buckets deeper than any full one.
-  void touch_own(Instant now);
+  /// A lookup of our own id met the k nearest: it went through the deepest buckets. The first of
+  /// them, up to `bucket_count()`.
+  unsigned touch_own(Instant now);
   /// The bucket that was not touched for longest, and since when; nothing if there is none.
   struct Stale {
     unsigned bucket = 0;

@@ -1,0 +1,129 @@
+// DhtCore: lookups, those of commands and those that keep the table.
+#include <algorithm>
+#include <utility>
+
+#include "dht/dht_core.hpp"
+
+namespace quicmesh::dht {
+
+std::uint8_t DhtCore::tier_of(PeerHandle peer) const {
+  if (!config_->tiers) return Lookup::no_tier;
+  const Contact* contact = table_.find(peer);
+  const auto rtt = contact == nullptr ? std::nullopt : contact->rtt();
+  return rtt ? static_cast<std::uint8_t>(tiers_.tier_of(*rtt)) : Lookup::no_tier;
+}
+
+DhtCore::RunningLookup* DhtCore::find(QueryId query) {
+  const auto found = std::ranges::find(lookups_, query, &RunningLookup::query);
+  return found == lookups_.end() ? nullptr : &*found;
+}
+
+DhtCore::RunningLookup& DhtCore::start(Instant now, const DhtKey& target, Purpose purpose,
+                                       FindOptions options) {
+  last_query_ = QueryId{std::to_underlying(last_query_) + 1};
+  RunningLookup& running =
+      lookups_.emplace_back(RunningLookup{.query = last_query_,
+                                          .purpose = purpose,
+                                          .options = options,
+                                          .deadline = now + config_->lookup_deadline,
+                                          .lookup = Lookup(*book_, self_, target, table_.k())});
+  std::vector<PeerHandle> known;
+  table_.nearest(target, table_.k(), RoutingTable::Which::all_if_few, known);
+  for (const PeerHandle peer : known)
+    running.lookup.add(peer, tier_of(peer));
+  table_.touch(now, target);
+  return running;
+}
+
+Result<QueryId> DhtCore::find_node(Instant now, const DhtKey& target, FindOptions options) {
+  if (lookups_.size() >= lookups_max) return failure(DhtErrc::too_many_queries);
+  const QueryId query = start(now, target, Purpose::command, options).query;
+  proceed(now, query);
+  return query;
+}
+
+void DhtCore::bootstrap(Instant now, std::span<const PeerHandle> known) {
+  RunningLookup& running = start(now, DhtKey::of(book_->id(self_)), Purpose::join, {});
+  for (const PeerHandle peer : known)
+    running.lookup.add(peer, tier_of(peer));
+  proceed(now, running.query);
+}
+
+/// Asks whom there is to ask, and sees whether the lookup is over.
+void DhtCore::proceed(Instant now, QueryId query) {
+  RunningLookup* running = find(query);
+  if (running == nullptr) return;
+  const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
+  while (const auto peer = running->lookup.next(config_->alpha)) {
+    request(now, *peer, query, FindNode{running->lookup.target(), table_.k()});
+  }
+  counters_.slow_tier_requests += running->lookup.cost().slow_tier_queries - slow_before;
+  const bool converged = running->lookup.converged();
+  const FindOptions& options = running->options;
+  if (!running->told) {
+    if (options.until_found && running->lookup.target_answered()) {
+      tell(*running, LookupEnd::found);
+      end(now, query);
+      return;
+    }
+    if (converged || (options.quorum != 0 && running->lookup.has_answers_of(options.quorum))) {
+      tell(*running, LookupEnd::converged);
+    }
+  }
+  if (converged) end(now, query);
+}
+
+void DhtCore::tell(RunningLookup& running, LookupEnd end) {
+  running.told = true;
+  if (running.purpose != Purpose::command) return;
+  (void)events_.push(FindNodeDone{running.query, end, running.lookup.nearest_answered(table_.k()),
+                                  running.lookup.cost()});
+}
+
+void DhtCore::end(Instant now, QueryId query) {
+  const auto found = std::ranges::find(lookups_, query, &RunningLookup::query);
+  const Purpose purpose = found->purpose;
+  lookups_.erase(found);
+  if (lookups_.empty()) lookups_ = {};
+  if (purpose == Purpose::command) return;
+  if (purpose == Purpose::join) {
+    poor_below_ = table_.touch_own(now);
+  } else {
+    refreshing_ = false;
+  }
+  refresh_next(now);
+}
+
+void DhtCore::end_overdue(Instant now) {
+  const auto is_overdue = [&](const RunningLookup& running) { return running.deadline <= now; };
+  for (auto overdue = std::ranges::find_if(lookups_, is_overdue); overdue != lookups_.end();
+       overdue = std::ranges::find_if(lookups_, is_overdue)) {
+    if (!overdue->told) tell(*overdue, LookupEnd::deadline);
+    end(now, overdue->query);
+  }
+}
+
+// Refresh.
+
+Instant DhtCore::refresh_at() const {
+  if (refreshing_ || lookups_.size() >= lookups_max) return never;
+  const auto stale = table_.stalest();
+  return stale ? stale->since + refresh_interval_ : never;
+}
+
+/// After a join the poor buckets, from the deepest; otherwise the one whose time has come.
+void DhtCore::refresh_next(Instant now) {
+  if (refreshing_ || lookups_.size() >= lookups_max) return;
+  std::optional<unsigned> bucket;
+  while (poor_below_ > 0 && !bucket) {
+    --poor_below_;
+    if (table_.live(poor_below_).size() < table_.k() / 2U) bucket = poor_below_;
+  }
+  if (!bucket && refresh_at() <= now) bucket = table_.stalest()->bucket;
+  if (!bucket) return;
+  refreshing_ = true;
+  const DhtKey target = table_.random_key_in(*bucket, rng_);
+  proceed(now, start(now, target, Purpose::refresh, {}).query);
+}
+
+}  // namespace quicmesh::dht

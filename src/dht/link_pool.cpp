@@ -1,0 +1,53 @@
+#include "dht/link_pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace quicmesh::dht {
+
+const LinkPool::Link* LinkPool::find(PeerHandle peer) const {
+  const auto found = std::ranges::find(links_, peer, &Link::peer);
+  return found == links_.end() ? nullptr : &*found;
+}
+LinkPool::Link* LinkPool::find(PeerHandle peer) {
+  return const_cast<Link*>(std::as_const(*this).find(peer));
+}
+
+LinkPool::Link& LinkPool::get(PeerHandle peer) {
+  if (Link* link = find(peer)) return *link;
+  if (links_.size() == links_.capacity()) links_.reserve(links_.size() + 8);
+  return links_.emplace_back(Link{.peer = peer});
+}
+
+bool LinkPool::is_up(PeerHandle peer) const {
+  const Link* link = find(peer);
+  return link != nullptr && link->up;
+}
+bool LinkPool::is_opening(PeerHandle peer) const {
+  const Link* link = find(peer);
+  return link != nullptr && !link->up;
+}
+
+void LinkPool::opening(Instant now, PeerHandle peer) {
+  get(peer).used_at = now;
+}
+
+void LinkPool::up(Instant now, PeerHandle peer) {
+  Link& link = get(peer);
+  if (!link.up) ++up_count_;
+  link.up = true;
+  link.used_at = now;
+}
+
+void LinkPool::used(Instant now, PeerHandle peer) {
+  if (Link* link = find(peer)) link->used_at = now;
+}
+
+void LinkPool::gone(PeerHandle peer) {
+  const auto found = std::ranges::find(links_, peer, &Link::peer);
+  if (found == links_.end()) return;
+  if (found->up) --up_count_;
+  links_.erase(found);
+}
+
+}  // namespace quicmesh::dht

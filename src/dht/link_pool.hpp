@@ -1,0 +1,77 @@
+// The connections that the DHT knows of: those that it keeps warm, and those being opened.
+//
+// A cold handshake doubles a hop, so connections once made are kept, up to a bound; above it the
+// one of least value goes: first who has no place in the routing table, among those who was used
+// longest ago. A connection used within the last two seconds, or with a request open, is left
+// alone, unless there are twice as many as there should be.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "base/peer_core.hpp"
+#include "quicmesh/time.hpp"
+
+namespace quicmesh::dht {
+
+class LinkPool {
+ public:
+  static constexpr Duration left_alone = 2s;
+  static constexpr std::size_t hard_factor = 2;
+
+  [[nodiscard]] bool is_up(PeerHandle peer) const;
+  [[nodiscard]] bool is_opening(PeerHandle peer) const;
+
+  void opening(Instant now, PeerHandle peer);
+  void up(Instant now, PeerHandle peer);
+  void used(Instant now, PeerHandle peer);
+  void gone(PeerHandle peer);
+
+  /// Connections that are up.
+  [[nodiscard]] std::size_t up_count() const { return up_count_; }
+
+  /// The connection to close, if more than `links_max` are up; `keep(peer)` is 0 for one that must
+  /// not be closed now, and grows with its value otherwise: 1 or 2.
+  template <class Keep>
+  [[nodiscard]] std::optional<PeerHandle> surplus(Instant now, std::size_t links_max,
+                                                  Keep keep) const {
+    if (up_count_ <= links_max) return std::nullopt;
+    const bool far_too_many = up_count_ > hard_factor * links_max;
+    const Link* least = nullptr;
+    int least_value = 0;
+    for (const Link& link : links_) {
+      const int value = keep(link.peer);
+      if (!link.up || (!far_too_many && (value == 0 || now - link.used_at < left_alone))) continue;
+      if (least == nullptr || value < least_value ||
+          (value == least_value && link.used_at < least->used_at)) {
+        least = &link;
+        least_value = value;
+      }
+    }
+    return least == nullptr ? std::nullopt : std::optional(least->peer);
+  }
+
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const Link& link : links_)
+      visit(link.peer);
+  }
+  [[nodiscard]] std::size_t memory() const { return links_.capacity() * sizeof(Link); }
+
+ private:
+  struct Link {
+    PeerHandle peer = no_peer;
+    bool up = false;
+    Instant used_at{};
+  };
+
+  [[nodiscard]] const Link* find(PeerHandle peer) const;
+  [[nodiscard]] Link* find(PeerHandle peer);
+  Link& get(PeerHandle peer);
+
+  std::vector<Link> links_;  // in the order in which they were first asked for
+  std::size_t up_count_ = 0;
+};
+
+}  // namespace quicmesh::dht
