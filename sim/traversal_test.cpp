@@ -2,6 +2,7 @@
 // it, in the same connection (S1.31, S1.39, S1.43, S1.45, S1.46).
 #include <gtest/gtest.h>
 
+#include "base/tunnel_path.hpp"
 #include "sim/traversal_world.hpp"
 #include "sim/verified_transfer.hpp"
 
@@ -98,6 +99,71 @@ TEST(TraversalNat, a_node_finds_out_what_its_nat_does) {
   EXPECT_EQ(classic_type(world.b->core().nat()->profile), ClassicNatType::symmetric);
   (void)world.simulation.run_for(100ms);
   EXPECT_EQ(world.simulation.host(world.a->host()).open_sockets(), 1u) << "sockets are given back";
+}
+
+// A firewall stops UDP at one end, sender or receiver, of a connection that is relayed or direct.
+TEST(TraversalTunnel, is_wanted_at_once_when_udp_stops_in_mid_transfer) {
+  for (const bool relayed : {true, false}) {
+    for (const bool sender_is_cut : {true, false}) {
+      const NatConfig& nat = relayed ? symmetric : full_cone;
+      World world(1, nat, nat);
+      ASSERT_TRUE(world.dial());
+      VerifiedTransfer transfer(*world.a, *world.b, 100'000'000, 1);
+      ASSERT_TRUE(world.simulation.run_for(2s));
+      ASSERT_EQ(world.relayed(), relayed);
+      ASSERT_FALSE(transfer.finished());
+      MeshNode& cut = sender_is_cut ? *world.a : *world.b;
+      const auto wanted = [&] {
+        return cut.command([](NodeCore& core, Instant) { return core.poll_tunnel_request(); });
+      };
+      ASSERT_FALSE(wanted());
+      Network& network = world.simulation.network();
+      const InterfaceId interface = network.interfaces_of(cut.host())[0];
+      const Network::Links links = network.access_links(network.attachment_of(interface));
+      network.set_link_state(links.up, LinkState::blackhole);
+      network.set_link_state(links.down, LinkState::blackhole);
+      ASSERT_TRUE(world.simulation.run_for(RelayClient::doubt_after));
+      EXPECT_FALSE(wanted()) << "a pause is no proof";
+      ASSERT_TRUE(world.simulation.run_for(500ms));
+      const auto request = wanted();
+      ASSERT_TRUE(request) << "relayed " << relayed << ", sender " << sender_is_cut;
+      EXPECT_EQ(std::get<OpenTunnel>(*request).remote.port, relay_tls_port);
+    }
+  }
+}
+
+TEST(TraversalTunnel, leaves_no_path_behind_when_udp_was_only_away) {
+  World world(1, symmetric, symmetric);
+  ASSERT_TRUE(world.dial());
+  MeshNode& node = *world.a;
+  const NodeId relay = world.relay->id();
+  const auto request = [&] {
+    return node.command([](NodeCore& core, Instant) { return core.poll_tunnel_request(); });
+  };
+  const auto is_known = [&](const NetworkPath& tunnel) {
+    const auto paths = node.core().connectivity().paths(relay);
+    return std::ranges::find(paths, tunnel, &PathReport::path) != paths.end();
+  };
+  Network& network = world.simulation.network();
+  const InterfaceId interface = network.interfaces_of(node.host())[0];
+  const LinkId up = network.access_links(network.attachment_of(interface)).up;
+  VerifiedTransfer transfer(node, *world.b, 20'000'000, 1);
+  ASSERT_TRUE(world.simulation.run_for(200ms));
+  network.set_link_state(up, LinkState::blackhole);
+  ASSERT_TRUE(world.simulation.run_for(2s));
+  network.set_link_state(up, LinkState::carrying);
+  const auto open = request();
+  ASSERT_TRUE(open);
+  const auto& wanted = std::get<OpenTunnel>(*open);
+  const NetworkPath tunnel{first_tunnel_socket, {}, wanted.remote};
+  node.command(
+      [&](NodeCore& core, Instant now) { core.handle_tunnel_opened(now, wanted.id, tunnel); });
+  EXPECT_TRUE(is_known(tunnel));
+  ASSERT_TRUE(world.simulation.run_for(RelayTunnels::unused_max));
+  const auto close = request();
+  ASSERT_TRUE(close);
+  EXPECT_EQ(std::get<CloseTunnel>(*close).socket, tunnel.socket);
+  EXPECT_FALSE(is_known(tunnel));
 }
 
 TEST(TraversalPolicy, relay_only_stays_relayed) {

@@ -127,6 +127,10 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     on_candidates(now, *told);
     return true;
   }
+  if (const auto* silent = std::get_if<PeerSilent>(&event)) {
+    relay_user_.on_silent(now, silent->peer);
+    return true;
+  }
   if (const auto* punch = std::get_if<PeerPunch>(&event)) {
     punching_.on_message(now, *connectivity_, *punch);
     return true;

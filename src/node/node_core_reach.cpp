@@ -140,7 +140,11 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
     events_.push_back(std::move(told));
   } else if (auto* up = std::get_if<RelayUp>(&event)) {
     // A TCP connection's address is nothing that a peer could use.
-    if (!up->tunnelled) observed_[up->relay] = up->observed;
+    if (up->tunnelled) {
+      observed_.erase(up->relay);
+    } else {
+      observed_[up->relay] = up->observed;
+    }
     tell_candidates();
     choose_stun_servers(now);
     events_.push_back(std::move(*up));
@@ -163,7 +167,10 @@ void NodeCore::on_relay_event(Instant now, RelayEvent& event) {
 }
 
 std::optional<TunnelRequest> NodeCore::poll_tunnel_request() {
-  return relay_user_.tunnels().poll_request();
+  const auto request = relay_user_.tunnels().poll_request();
+  if (const auto* close = request ? std::get_if<CloseTunnel>(&*request) : nullptr)
+    connectivity_->forget_socket(close->socket);
+  return request;
 }
 
 void NodeCore::handle_tunnel_opened(Instant now, TunnelRequestId id, const NetworkPath& path) {

@@ -11,15 +11,30 @@ void RelayTunnels::seek(Instant now, const RelayHint& hint) {
   if (hint.tls_port == 0) return;
   if (!relays_.contains(hint.id)) make_room();
   Relay& relay = relays_[hint.id];
+  set_remotes(relay, hint);
+  relay.tried = 0;
+  if (relay.request) return;  // still opening from the last time
+  relay.due = now + (doubts_udp() ? Duration::zero() : Duration(patience));
+}
+
+void RelayTunnels::set_remotes(Relay& relay, const RelayHint& hint) {
   relay.remotes.clear();
   for (const SocketAddress& address : hint.addresses) {
     const SocketAddress remote{address.ip, hint.tls_port};
     if (std::ranges::find(relay.remotes, remote) == relay.remotes.end())
       relay.remotes.push_back(remote);
   }
+}
+
+void RelayTunnels::doubt(Instant now, const RelayHint& hint) {
+  const auto found = relays_.find(hint.id);
+  if (found == relays_.end() || hint.tls_port == 0) return;
+  Relay& relay = found->second;
+  // A tunnel is given up by TCP, or when the relay is lost: to open another would lose what waits.
+  if (!relay.serving || is_tunnelled(*relay.serving) || relay.open || relay.request) return;
+  set_remotes(relay, hint);
   relay.tried = 0;
-  if (relay.request) return;  // still opening from the last time
-  relay.due = now + (doubts_udp() ? Duration::zero() : Duration(patience));
+  relay.due = now;
 }
 
 bool RelayTunnels::doubts_udp() const {
@@ -73,7 +88,8 @@ void RelayTunnels::stop(const NodeId& id) {
 void RelayTunnels::make_room() {
   if (relays_.size() < relays_max) return;
   std::erase_if(relays_, [](const auto& one) {
-    return !one.second.request && !one.second.open && one.second.due == never;
+    const Relay& relay = one.second;
+    return !relay.serving && !relay.request && !relay.open && relay.due == never;
   });
 }
 
@@ -114,7 +130,7 @@ std::optional<NodeId> RelayTunnels::handle_opened(Instant now, TunnelRequestId i
     relay.request.reset();
     relay.attempt_until = never;
     relay.open = path;
-    if (relay.serving && !is_tunnelled(*relay.serving)) relay.close_at = now + linger;
+    if (relay.serving && !is_tunnelled(*relay.serving)) relay.close_at = now + unused_max;
     return node;
   }
   requests_.emplace_back(CloseTunnel{path.socket});

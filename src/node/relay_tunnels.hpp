@@ -6,7 +6,9 @@
 // says so or because all relays that serve do so over tunnels, nobody waits. While a relay serves
 // over a tunnel the dial's UDP paths stay known to the prober, which asks them once a minute; when
 // the connection has moved to one of them, the tunnel is closed after `linger`, so that what is on
-// its way still arrives. A tunnel that ends while it is in use is opened anew, with back-off.
+// its way still arrives. A tunnel that ends while it is in use is opened anew, with back-off. One
+// is opened at once when a relay that serves over UDP leaves a question unanswered for a while
+// (RelayDoubt); the connection moves to it by itself if its path is dead, and with it all sessions.
 //
 //     idle --seek--> waiting --due--> opening --opened--> open --UDP serves--> lingering -> idle
 //                       ^---- next address: failed, 3 s ----'---- ended, in use: waiting
@@ -36,12 +38,16 @@ class RelayTunnels {
   static constexpr Duration patience = 1s;          // for UDP
   static constexpr Duration attempt_patience = 3s;  // for one address, if there are others
   static constexpr Duration linger = 3s;
+  static constexpr Duration unused_max = 15s;  // opened in doubt, while UDP goes on
   static constexpr Duration retry_first = 250ms;
   static constexpr Duration retry_max = 60s;
   static constexpr Duration stable_after = 10s;  // then back-off begins anew
 
   /// The relay is being opened and does not serve yet.
   void seek(Instant now, const RelayHint& relay);
+  /// The relay serves, but has not answered for a while: if it does so over UDP, that may have
+  /// stopped to pass.
+  void doubt(Instant now, const RelayHint& relay);
   /// The relay serves over `path`, or has moved to it.
   void serves(Instant now, const NodeId& relay, const NetworkPath& path);
   /// The connection to it has moved, if it serves.
@@ -95,9 +101,10 @@ class RelayTunnels {
   void try_next(Instant now, Relay& relay);
   void stop_trying(Relay& relay);
   void close(Relay& relay);
+  static void set_remotes(Relay& relay, const RelayHint& hint);
   [[nodiscard]] bool doubts_udp() const;
 
-  static constexpr std::size_t relays_max = 32;  // those without a tunnel go first
+  static constexpr std::size_t relays_max = 32;  // those that are of no use now go first
 
   void make_room();
 

@@ -228,6 +228,38 @@ TEST(RelayTunnels, new_tunnel_to_a_lost_relay_replaces_the_old_one) {
   EXPECT_EQ(std::get<CloseTunnel>(requests[0]).socket, tunnel(1).socket);
 }
 
+TEST(RelayTunnels, tunnel_is_opened_at_once_when_udp_seems_to_have_stopped) {
+  Fixture f;
+  f.tunnels.seek(f.now, hint(1));
+  f.tunnels.serves(f.now, node(1), udp(1));
+  f.wait(1h);
+  f.tunnels.doubt(f.now, hint(1));
+  f.wait(0s);
+  f.open(1);
+  f.tunnels.doubt(f.now, hint(1));
+  f.wait(5s);
+  EXPECT_TRUE(f.requests().empty()) << "one is enough";
+  f.tunnels.moved(f.now, node(1), tunnel(1));
+  f.wait(1h);
+  EXPECT_TRUE(f.requests().empty()) << "it is in use";
+  f.tunnels.doubt(f.now, hint(1));
+  f.wait(1h);
+  EXPECT_TRUE(f.requests().empty()) << "another would lose what waits in this one";
+}
+
+TEST(RelayTunnels, tunnel_opened_in_doubt_is_given_back_if_udp_goes_on) {
+  Fixture f;
+  f.tunnels.seek(f.now, hint(1));
+  f.tunnels.serves(f.now, node(1), udp(1));
+  f.tunnels.doubt(f.now, hint(1));
+  f.wait(0s);
+  f.open(1);
+  f.wait(RelayTunnels::unused_max);
+  const auto requests = f.requests();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(std::get<CloseTunnel>(requests[0]).socket, tunnel(1).socket);
+}
+
 TEST(RelayTunnels, tunnel_goes_with_the_connection) {
   Fixture f;
   f.serve_by_tunnel(1);

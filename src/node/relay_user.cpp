@@ -79,6 +79,11 @@ void RelayUser::on_path_changed(Instant now, const NodeId& peer, const NetworkPa
   client_.control_path_changed(peer, path);
 }
 
+void RelayUser::on_silent(Instant now, const NodeId& peer) {
+  for (const RelayLeg& leg : client_.legs(peer))
+    client_.check(now, leg.relay);
+}
+
 bool RelayUser::on_data(Instant now, Connectivity& connectivity, const PeerStreamData& data) {
   const auto found = controls_.find(data.stream);
   if (found == controls_.end()) return false;
@@ -169,6 +174,8 @@ void RelayUser::pump(Instant now, Connectivity& connectivity,
       open(now, connectivity, wanted->relay, endpoints);
     } else if (const auto* unwanted = std::get_if<RelayShut>(&*output)) {
       shut(connectivity, unwanted->relay);
+    } else if (const auto* doubted = std::get_if<RelayDoubt>(&*output)) {
+      tunnels_.doubt(now, doubted->relay);
     } else {
       const auto& message = std::get<RelaySendTo>(*output);
       const auto stream = control_of(message.relay);

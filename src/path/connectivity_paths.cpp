@@ -161,13 +161,16 @@ void Connectivity::watch_link(Instant now, Link& link) {
     case PathWatch::Verdict::fine:
       link.prober.relax();
       link.restarts = 0;
+      link.silence_told = false;
       break;
     case PathWatch::Verdict::suspicious:
       link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
       break;
     case PathWatch::Verdict::dead:
       link.prober.hurry(now, std::max<Duration>(pto / 2, 20ms));
-      if (!leave_silent_path(now, link)) restart_silent_path(now, link);
+      if (leave_silent_path(now, link)) break;
+      if (!std::exchange(link.silence_told, true)) events_.push_back(PeerSilent{*link.peer});
+      restart_silent_path(now, link);
       break;
   }
   if (link.hint && link.hint->due <= now) {

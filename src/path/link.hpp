@@ -55,7 +55,8 @@ struct Link {
   std::optional<Instant> silent_since;
   /// The dialler's source on the path in use before the network changed, until a probe is answered.
   std::optional<IpAddress> former_source;
-  unsigned restarts = 0;  // of the path in use, during the present silence
+  unsigned restarts = 0;      // of the path in use, during the present silence
+  bool silence_told = false;  // PeerSilent
 
   /// The dialler's question to an address that may be its acceptor behind a rebound NAT.
   struct Rebound {

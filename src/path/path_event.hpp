@@ -96,6 +96,11 @@ struct PeerPathProved {
   NetworkPath path;
 };
 
+/// Whoever waits hears nothing from `peer`, on no path; told once a silence.
+struct PeerSilent {
+  NodeId peer;
+};
+
 /// After a planned move that did not come about.
 struct PeerPathRefused {
   NodeId peer;
@@ -175,9 +180,9 @@ struct PeerDatagram {
 
 using PathEvent =
     std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
-                 PeerPathChanged, PeerPathRefused, PeerCandidates, PeerPunch, PeerPathFound,
-                 PeerPathProved, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
-                 PeerStreamReset, PeerStreamStopped, PeerStreamFinished, PeerStreamLost,
-                 PeerStreamsAvailable, PeerDatagram>;
+                 PeerPathChanged, PeerSilent, PeerPathRefused, PeerCandidates, PeerPunch,
+                 PeerPathFound, PeerPathProved, PeerStreamOpened, PeerStreamData,
+                 PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
+                 PeerStreamLost, PeerStreamsAvailable, PeerDatagram>;
 
 }  // namespace quicmesh

@@ -38,7 +38,8 @@ class Net {
     std::map<NodeId, RelayClientId> controls;  // that stand, by relay
     std::vector<RelayEvent> events;
     std::map<NodeId, int> opened;  // how often each relay was dialled
-    NetworkPath path;              // own address, as the relays see it
+    std::map<NodeId, int> doubted;
+    NetworkPath path;  // own address, as the relays see it
   };
 
   Net() = default;
@@ -149,6 +150,8 @@ class Net {
         on_open(node, number, open->relay.id);
       } else if (const auto* shut = std::get_if<RelayShut>(&*output)) {
         on_shut(node, shut->relay);
+      } else if (const auto* doubt = std::get_if<RelayDoubt>(&*output)) {
+        ++node.doubted[doubt->relay.id];
       } else {
         on_send(node, std::get<RelaySendTo>(*output));
       }

@@ -84,14 +84,19 @@ void RelayClient::remove_relay(Instant now, const NodeId& id) {
   plan(now);
 }
 
+// It may see this node elsewhere.
+void RelayClient::register_again(Relay& relay) {
+  relay.asked_again = true;
+  send(relay.hint.id, RelayRegister{});
+}
+
 void RelayClient::network_changed(Instant now) {
   for (Relay& relay : relays_) {
     relay.failures = 0;
     if (relay.state == State::waiting) relay.state = State::idle;
     if (relay.state != State::up) continue;
     ask_load(now, relay, query_patience, unanswered_max);
-    relay.asked_again = true;
-    send(relay.hint.id, RelayRegister{});  // it may see this node elsewhere
+    register_again(relay);
   }
   for (auto& [peer, dial] : dials_) {
     dial.failures = 0;
@@ -140,7 +145,12 @@ void RelayClient::control_up(Instant now, const NodeId& id, const NetworkPath& p
 }
 
 void RelayClient::control_path_changed(const NodeId& id, const NetworkPath& path) {
-  if (Relay* relay = find(id)) relay->former_path = std::exchange(relay->path, path);
+  Relay* relay = find(id);
+  if (relay == nullptr) return;
+  relay->former_path = std::exchange(relay->path, path);
+  // What it saw of a tunnel is no address for peers, and the other way round.
+  const bool other_leg = is_tunnelled(relay->former_path) != is_tunnelled(path);
+  if (other_leg && relay->state == State::up) register_again(*relay);
 }
 
 void RelayClient::control_down(Instant now, const NodeId& id) {
@@ -187,7 +197,9 @@ void RelayClient::abandon(Instant now, Relay& relay, RelayErrc reason, Duration 
 void RelayClient::ask_load(Instant now, Relay& relay, Duration patience,
                            unsigned unanswered_max_now) {
   const auto token = static_cast<std::uint32_t>(rng_.next());
-  relay.query = Query{token, now, now + patience, unanswered_max_now};
+  const Duration doubt = std::max<Duration>(doubt_after, 3 * relay.rtt.value_or(Duration{}));
+  relay.query =
+      Query{token, now, now + patience, unanswered_max_now, now + std::min(doubt, patience)};
   relay.due = never;
   send(relay.hint.id, RelayLoadQuery{token});
 }
@@ -249,7 +261,9 @@ void RelayClient::on(Instant now, Relay& relay, const RelayRegistered& message) 
   if (!asked) return;
   const bool moved = std::exchange(relay.observed, message.observed) != message.observed;
   if (relay.state != State::registering) {
-    if (moved) events_.emplace_back(RelayUp{relay.hint.id, message.observed});
+    if (moved) {
+      events_.emplace_back(RelayUp{relay.hint.id, message.observed, is_tunnelled(relay.path)});
+    }
     return;
   }
   relay.state = State::up;
@@ -407,6 +421,10 @@ void RelayClient::on_relay_due(Instant now, Relay& relay) {
 
 void RelayClient::handle_timeout(Instant now) {
   for (Relay& relay : relays_) {
+    if (relay.query && relay.query->doubt_at <= now) {
+      relay.query->doubt_at = never;
+      outputs_.emplace_back(RelayDoubt{relay.hint});
+    }
     if (relay.query && relay.query->answer_by <= now) on_query_unanswered(now, relay);
     if (relay.due <= now) on_relay_due(now, relay);
   }
@@ -419,7 +437,9 @@ Instant RelayClient::poll_timeout() const {
   Instant earliest = survey_at_;
   for (const Relay& relay : relays_) {
     earliest = std::min(earliest, relay.due);
-    if (relay.query) earliest = std::min(earliest, relay.query->answer_by);
+    if (relay.query) {
+      earliest = std::min({earliest, relay.query->answer_by, relay.query->doubt_at});
+    }
   }
   for (const auto& [peer, dial] : dials_) {
     earliest = std::min(earliest, dial.retry_at);

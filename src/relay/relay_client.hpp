@@ -64,7 +64,11 @@ struct RelaySendTo {
   NodeId relay;
   RelayMessage message;
 };
-using RelayClientOutput = std::variant<RelayOpen, RelayShut, RelaySendTo>;
+/// The relay has not answered for a while, though it may: another way to it may be opened.
+struct RelayDoubt {
+  RelayHint relay;
+};
+using RelayClientOutput = std::variant<RelayOpen, RelayShut, RelaySendTo, RelayDoubt>;
 
 // What happened. Every error has a hint.
 
@@ -189,6 +193,7 @@ class RelayClient {
   static constexpr Duration register_patience = 3s;
   static constexpr Duration query_interval = 15s;
   static constexpr Duration query_patience = 5s;
+  static constexpr Duration doubt_after = 1s;  // or 3 round trips
   static constexpr Duration suspect_patience_min = 300ms;
   static constexpr unsigned unanswered_max = 2;
   static constexpr Duration survey_interval = 300s;
@@ -265,6 +270,7 @@ class RelayClient {
     Instant sent_at{};
     Instant answer_by{};
     unsigned unanswered_max = 0;
+    Instant doubt_at{};  // `never` once it was told
   };
   struct Relay {
     RelayHint hint;
@@ -317,6 +323,7 @@ class RelayClient {
   /// `fail`, and the connection is closed or given up by this side.
   void abandon(Instant now, Relay& relay, RelayErrc reason, Duration wait_min = {});
   void shut(Relay& relay);
+  void register_again(Relay& relay);
   void ask_load(Instant now, Relay& relay, Duration patience, unsigned unanswered_max_now);
   void learn_hints(Instant now, Relay& from, const std::vector<RelayHint>& hints);
   [[nodiscard]] std::optional<RelayHint> usable(const Relay& from, const RelayHint& hint) const;

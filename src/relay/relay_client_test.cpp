@@ -1,6 +1,7 @@
 // Clients and servers of relays together, in virtual time: registering, sessions, loss, choice.
 #include <gtest/gtest.h>
 
+#include "base/tunnel_path.hpp"
 #include "relay/net_for_tests.hpp"
 
 namespace quicmesh {
@@ -192,6 +193,64 @@ TEST(RelayClient, signals_go_to_a_peer_without_a_session) {
 }
 
 // Loss (TR6, R6).
+
+TEST(RelayClient, relay_is_asked_anew_where_it_sees_this_node_when_a_tunnel_takes_over) {
+  Net net({20ms}, 1);
+  net.run(1s);
+  Net::Node& node = net.node(1);
+  const auto tunnel = [](std::uint16_t number) {
+    NetworkPath path = TestRelay::path(90);
+    path.socket =
+        SocketId{static_cast<std::uint16_t>(std::to_underlying(first_tunnel_socket) + number)};
+    return path;
+  };
+  auto& server = net.server(1).relay.server;
+  server.client_seen_at(node.controls.at(relay_id(1)), tunnel(0).remote);
+  node.client.control_path_changed(relay_id(1), tunnel(0));
+  net.touch(1);
+  net.run(100ms);
+  ASSERT_EQ(events_of<RelayUp>(node).size(), 2u);
+  EXPECT_TRUE(events_of<RelayUp>(node).back().tunnelled);
+  // From one tunnel to the next nothing changes for peers.
+  server.client_seen_at(node.controls.at(relay_id(1)), TestRelay::path(91).remote);
+  node.client.control_path_changed(relay_id(1), tunnel(1));
+  net.touch(1);
+  net.run(100ms);
+  EXPECT_EQ(events_of<RelayUp>(node).size(), 2u);
+  node.client.control_path_changed(relay_id(1), TestRelay::path(91));
+  net.touch(1);
+  net.run(100ms);
+  ASSERT_EQ(events_of<RelayUp>(node).size(), 3u);
+  EXPECT_FALSE(events_of<RelayUp>(node).back().tunnelled);
+  EXPECT_EQ(events_of<RelayUp>(node).back().observed, TestRelay::path(91).remote);
+}
+
+TEST(RelayClient, relay_is_doubted_before_it_is_given_up) {
+  Net net({20ms}, 1);
+  net.run(1s);
+  Net::Node& node = net.node(1);
+  net.kill_quietly(1);
+  node.client.check(net.now, relay_id(1));
+  net.touch(1);
+  net.run(RelayClient::doubt_after - 1ms);
+  EXPECT_EQ(node.doubted[relay_id(1)], 0);
+  net.run(1ms);
+  EXPECT_EQ(node.doubted[relay_id(1)], 1);
+  net.run(RelayClient::query_patience - RelayClient::doubt_after);
+  EXPECT_EQ(node.doubted[relay_id(1)], 1) << "once a question";
+  net.server(1).alive = true;  // reached another way
+  net.run(RelayClient::query_patience);
+  EXPECT_TRUE(is_up(net, 1, 1));
+  EXPECT_TRUE(events_of<RelayDown>(node).empty());
+}
+
+TEST(RelayClient, relay_that_answers_late_as_ever_is_not_doubted) {
+  Net net({1500ms}, 1);
+  net.run(1min);
+  net.node(1).doubted.clear();
+  net.run(10min);
+  EXPECT_EQ(net.node(1).doubted[relay_id(1)], 0);
+}
 
 TEST(RelayClient, a_relay_that_restarts_is_registered_at_again_and_its_sessions_come_back) {
   Net net({20ms}, 2);

@@ -2,13 +2,14 @@
 """Networks that let no UDP out: the relay is reached over TLS on TCP port 443, and over UDP again as
 soon as that passes.
 
-What passed is decided by counters of the routers and of the relay's interface, never by the program's
-word.
+What passed is decided by counters of the routers and of the relay's interface, and by the bytes on the
+disk, never by the program's word.
 """
 
 import os
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -17,16 +18,59 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness
 from harness import CliTest
 from lab import Lab, why_not
+from mesh import Running
 
 FILE_BYTES = 4 << 20
 REASON = why_not()
 NO_UDP = """
 table inet firewall {
+  chain input { type filter hook input priority 0; policy accept;
+    iifname "eth0" meta l4proto udp drop
+  }
   chain output { type filter hook output priority 0; policy accept;
-    oifname "eth0" meta l4proto udp counter drop
+    oifname "eth0" meta l4proto udp drop
   }
 }
 """
+RATE = 2 << 20  # bytes a second, so that a transfer has a middle
+IDLE_TIMEOUT = 30  # of the connections, in seconds
+
+
+class Growth:
+    """Watches how much of a file has come, in a thread until `end`. A router's counters would not do: a
+    host that is cut off is still sent to."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.samples = [(time.monotonic(), 0)]  # whenever there was more: time, bytes
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self):
+        while not self.ended.wait(0.005):
+            self.sample()
+
+    def sample(self):
+        try:
+            size = sum(path.stat().st_size for path in self.folder.iterdir())
+        except FileNotFoundError:  # renamed in between
+            return
+        if size > self.samples[-1][1]:
+            self.samples.append((time.monotonic(), size))
+
+    def end(self):
+        if not self.ended.is_set():
+            self.ended.set()
+            self.thread.join()
+            self.sample()
+
+    def size(self):
+        return self.samples[-1][1]
+
+    def longest_gap_ms(self, since):
+        times = [since, *(when for when, _ in self.samples if when > since)]
+        return 1e3 * max(later - earlier for earlier, later in zip(times, times[1:]))
 
 
 @unittest.skipIf(REASON, REASON)
@@ -43,7 +87,7 @@ class WithoutUdp(CliTest):
         self.relay_address = f"{self.relay_id}@{self.relay_ip}:4433"
 
     def start_in(self, host, *arguments):
-        running = harness.Running(self, arguments, command=[*self.lab.inside(host), harness.BINARY])
+        running = Running(self, arguments, command=[*self.lab.inside(host), harness.BINARY])
         self.addCleanup(self._stop, running)
         return running
 
@@ -106,7 +150,7 @@ class WithoutUdp(CliTest):
         subprocess.run([*self.lab.inside(host), "nft", "delete table inet firewall"], check=True)
         moved = client.wait_for("path_changed", peer=self.relay_id)
         self.assertEqual((moved["from"], moved["to"]), (f"{self.relay_ip}:443", f"{self.relay_ip}:4433"))
-        self.assertFalse(client.events("peer_down"))  # the same connection all the time
+        self.assertFalse(client.seen_so_far("peer_down"))  # the same connection all the time
         self.wait_until(lambda: self.tunnels_of_relay() == 0, "the tunnel is closed")
 
     def test_udp_stops_in_mid_life_and_the_relay_is_reached_again(self):
@@ -121,6 +165,46 @@ class WithoutUdp(CliTest):
         self.start_client(other, "b", "up", "--relay-only")
         code, ping = self.run_in(other, "ping", client.node_id, "--data", self.folder / "b", "--count", "2")
         self.assertEqual(code, 0, ping.stderr())
+
+    def cut_udp_in_mid_transfer(self, blocked):
+        """UDP stops at one end of a relayed transfer, which goes on over the tunnel in the same
+        connection. How long nothing came is told, and is no verdict."""
+        homes = {"sender": self.lab.add_line("a", "port-restricted"),
+                 "receiver": self.lab.add_line("b", "port-restricted")}
+        nodes = {end: self.start_client(home.netns, end, "up", "--relay-only") for end, home in homes.items()}
+        (self.folder / "inbox").mkdir()
+        receiving = self.start_in(homes["receiver"].netns, "recv", "--once", "--out", self.folder / "inbox",
+                                  "--data", self.folder / "receiver")
+        receiving.wait_for("ready")
+        file = self.make_file("file", 4 * RATE)
+        growth = Growth(self.folder / "inbox")
+        self.addCleanup(growth.end)
+        sending = self.start_in(homes["sender"].netns, "send", file, nodes["receiver"].node_id, "--rate", str(RATE),
+                                "--data", self.folder / "sender")
+        self.wait_until(lambda: growth.size() > RATE, "a quarter has come")
+        self.firewall(homes[blocked].netns, NO_UDP)
+        cut = time.monotonic()
+        before = growth.size()
+        for program in (sending, receiving):
+            self.assertEqual(program.end(), 0, program.stderr())
+        growth.end()
+        self.assertEqual((self.folder / "inbox" / "file").read_bytes(), file.read_bytes())
+        self.assertEqual(sending.events("done")[-1].get("resumed_from", 0), 0)
+        self.assertLess(before, 3 * RATE, "it was nearly over")
+        for end, home in homes.items():
+            self.assertEqual(self.leg_to_relay(home.netns, end), "tls" if end == blocked else "udp")
+        for node in nodes.values():
+            self.assertEqual(node.seen_so_far("relay_down"), [])  # and with it its sessions
+            self.assertEqual(node.seen_so_far("peer_down"), [])
+        gap = growth.longest_gap_ms(cut)
+        self.assertLess(gap, 1e3 * IDLE_TIMEOUT)
+        print(f"UDP stopped at the {blocked} in mid-transfer: nothing came for {gap:.0f} ms", flush=True)
+
+    def test_udp_stops_at_the_sender_in_mid_transfer(self):
+        self.cut_udp_in_mid_transfer("sender")
+
+    def test_udp_stops_at_the_receiver_in_mid_transfer(self):
+        self.cut_udp_in_mid_transfer("receiver")
 
     def tunnels_of_relay(self):
         _, status = self.run_in(self.relay_host, "status", "--data", self.folder / "relay")
