@@ -248,7 +248,7 @@ inline NatProfile profile_of(const NatConfig& nat) {
 
 struct PunchWorldConfig {
   std::uint64_t seed = 1;
-  NatConfig left;   // the dialler's
+  NatConfig left;   // the leader's, where both do the same
   NatConfig right;  // the acceptor's
   Loss loss;        // of each home's line, each way
   /// Of new mappings that the other machines of each home make; zero: there are none.
@@ -330,7 +330,7 @@ class PunchWorld {
     if (end.plan) return;
     const SocketAddress theirs = *ends[1 - index].core->core().external();
     PunchStart start{.peer = ends[1 - index].id,
-                     .dialler = index == 0,
+                     .lower_id = index == 0,
                      .ours = profile_of(end.nat),
                      .theirs = profile_of(ends[1 - index].nat),
                      .path = {end.main, {}, theirs},

@@ -233,6 +233,42 @@ TEST(TraversalPolicy, a_peer_that_names_address_after_address_gets_few_probes) {
   EXPECT_GE(counters.paths_refused, 20 * candidates_told_max - PathAllowance::burst - 5);
 }
 
+// On lines that lose much, each may have another connection for a while, and take itself for the
+// dialler, or for the acceptor. A leader refuses what another leader says.
+TEST(TraversalPolicy, of_two_that_dial_each_other_one_leads_the_punch) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    World world(seed, port_restricted, port_restricted);
+    const auto ready = [&] {
+      return world.relays_up >= 2 && world.a->core().nat() && world.b->core().nat();
+    };
+    ASSERT_TRUE(world.simulation.run_until(ready, 10s));
+    for (const auto* node : {&world.a, &world.b}) {
+      Network& network = world.simulation.network();
+      const InterfaceId interface = network.interfaces_of((*node)->host())[0];
+      const Network::Links links = network.access_links(network.attachment_of(interface));
+      for (const LinkId link : {links.up, links.down}) {
+        LinkConfig lossy = network.link(link).config();
+        lossy.loss = Loss::independent({1, 5});
+        EXPECT_TRUE(network.set_link(world.simulation.now(), link, lossy));
+      }
+    }
+    const auto dial = [](MeshNode& from, const MeshNode& to) {
+      EXPECT_TRUE(from.command([&](NodeCore& core, Instant now) {
+        return core.connect(now, to.id(), std::span<const NetworkPath>{});
+      }));
+    };
+    dial(*world.a, *world.b);
+    ASSERT_TRUE(world.simulation.run_for(1ms * seed));
+    dial(*world.b, *world.a);
+    ASSERT_TRUE(world.simulation.run_for(20s));
+    for (const auto* node : {&world.a, &world.b}) {
+      const PuncherCounters& counters = (*node)->core().punching().puncher().counters();
+      EXPECT_GT(counters.started, 0u) << "seed " << seed;
+      EXPECT_EQ(counters.messages_refused, 0u) << "seed " << seed;
+    }
+  }
+}
+
 TEST(TraversalPolicy, a_peer_that_no_relay_knows_is_unreachable) {
   World world(1, full_cone, full_cone);
   ASSERT_TRUE(world.simulation.run_until([&] { return world.relays_up >= 2; }, 5s));

@@ -17,8 +17,9 @@ namespace quicmesh {
 
 struct PunchStart {
   NodeId peer;
-  /// We dialled the connection over which both talk; only to tell the two ends apart.
-  bool dialler = false;
+  /// Our NodeId is the lower one of the two: who leads where both do the same. Not who dialled:
+  /// when both did, each may still hold another connection for the one that stays.
+  bool lower_id = false;
   NatProfile ours;    // exactly what we told them
   NatProfile theirs;  // exactly what they told us
   /// From the main socket to their external endpoint, as they told it (server-reflexive).

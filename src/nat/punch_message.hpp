@@ -9,8 +9,8 @@
 //            predicted: port (2), step (2, signed, not 0), count (1): the ports port, port + step
 //            ... openers out: count of sockets (2) end: nothing
 //
-// Big-endian; nothing may follow. The leading side is the dialler for synchronised and for
-// prediction on both sides; else the side with the dependent mapping.
+// Big-endian; nothing may follow. The leading side is the one with the lower NodeId for
+// synchronised and for prediction on both sides; else the side with the dependent mapping.
 #pragma once
 
 #include <cstdint>

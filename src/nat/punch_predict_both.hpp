@@ -1,9 +1,9 @@
 // Port prediction where both sides' mappings depend on the destination and both sides' ports follow
 // a rule.
 //
-// Both take a sample from a fresh socket at the same moment (the leader, the dialler, waits half
-// the relay's round trip after its "begin"), tell each other the port that comes next, and send
-// from the fresh sockets.
+// Both take a sample from a fresh socket at the same moment (the leader waits half the relay's
+// round trip after its "begin"), tell each other the port that comes next, and send from the fresh
+// sockets.
 //
 // Each further destination takes the next port of our own NAT, and other machines may have taken
 // some before: a of our ports, b of theirs. Let the leader send to the ports 0, 1, 2 ... behind the

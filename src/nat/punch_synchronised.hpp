@@ -4,9 +4,9 @@
 // A gateway that takes in the peer's early packet (it should not) keeps a state for it and then
 // sends our own packet to that peer from another port. So the openers must not arrive: they pass
 // our own NAT and die behind it. The ordinary probes then leave both ends at the same moment, and
-// cross: the leader (the dialler) says "begin" and waits half the relay's round trip, the follower
-// begins when it hears it (libp2p DCUtR). Behind a carrier-grade NAT no opener is sent, since
-// nobody knows how far it would have to go.
+// cross: the leader says "begin" and waits half the relay's round trip, the follower begins when it
+// hears it (libp2p DCUtR). Behind a carrier-grade NAT no opener is sent, since nobody knows how far
+// it would have to go.
 //
 // Three rounds; a round ends a round trip after its last probe.
 #pragma once

@@ -77,8 +77,8 @@ NetworkPath PunchTask::path_from(const OpenedSocket& socket, std::uint16_t port)
   return {socket.id, socket.local.ip, {context_.path.remote.ip, port}};
 }
 
-bool leads_punch(const PunchPlan& plan, bool dialler) {
-  if (plan.role == PunchRole::same) return dialler;
+bool leads_punch(const PunchPlan& plan, bool lower_id) {
+  if (plan.role == PunchRole::same) return lower_id;
   return plan.role == PunchRole::predicted || plan.role == PunchRole::many_sockets;
 }
 

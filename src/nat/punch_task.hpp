@@ -181,6 +181,6 @@ class PunchTask {
                                                          const PunchContext& context, Rng rng);
 
 /// Whether the side with `plan` counts the rounds.
-[[nodiscard]] bool leads_punch(const PunchPlan& plan, bool dialler);
+[[nodiscard]] bool leads_punch(const PunchPlan& plan, bool lower_id);
 
 }  // namespace quicmesh

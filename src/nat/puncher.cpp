@@ -67,7 +67,7 @@ Result<PunchPlan> Puncher::start(Instant now, const PunchStart& start) {
   Punch& punch = punches_[start.peer];
   punch.start = start;
   punch.start.stun_servers = usable_servers(start);
-  punch.leads = leads_punch(plan, start.dialler);
+  punch.leads = leads_punch(plan, start.lower_id);
   punch.began = now;
   set_task(punch, plan);
   ++counters_.started;

@@ -5,8 +5,8 @@
 // (`PunchProbe`), and is told what came of it. The other end runs the same core; the two agree over
 // the control stream (`PunchSay`, punch_message.hpp). For plain and relay there is nothing to do.
 //
-//   synchronised  Both send openers that die before they reach the other's NAT. The dialler says
-//                 "begin" and waits half the relay's round trip, the acceptor begins when it hears
+//   synchronised  Both send openers that die before they reach the other's NAT. The leader says
+//                 "begin" and waits half the relay's round trip, the follower begins when it hears
 //                 it: so the ordinary probes of both cross (as in libp2p's DCUtR).
 //   predict       The predicted side asks a STUN server from a fresh socket and sends its opener
 //                 right behind; the answer tells the port of the sample, and the opener has the

@@ -40,15 +40,15 @@ NodeId node(std::uint8_t number) {
 // Gives the puncher what it wants and writes down what it does.
 class Bench {
  public:
-  Result<PunchPlan> start(const NatProfile& ours, const NatProfile& theirs, bool dialler = true,
+  Result<PunchPlan> start(const NatProfile& ours, const NatProfile& theirs, bool lower_id = true,
                           std::uint8_t peer = 1) {
-    PunchStart start = defaults(ours, theirs, dialler, peer);
+    PunchStart start = defaults(ours, theirs, lower_id, peer);
     return this->start(start);
   }
-  PunchStart defaults(const NatProfile& ours, const NatProfile& theirs, bool dialler = true,
+  PunchStart defaults(const NatProfile& ours, const NatProfile& theirs, bool lower_id = true,
                       std::uint8_t peer = 1) const {
     return {.peer = node(peer),
-            .dialler = dialler,
+            .lower_id = lower_id,
             .ours = ours,
             .theirs = theirs,
             .path = {SocketId{0}, {}, endpoint("5.5.5.5:4433")},

@@ -80,7 +80,7 @@ void HolePunching::consider(Instant now, const Connectivity& connectivity, const
   if (plan.technique == PunchTechnique::predict && !entry.attest_answered) return;
   PunchStart start;
   start.peer = id;
-  start.dialler = connectivity.dialled(id);
+  start.lower_id = self_ < id;
   start.ours = *own_.profile;
   start.theirs = entry.peer.profile;
   start.path = entry.peer.path;

@@ -25,8 +25,8 @@ class HolePunching {
   static constexpr Duration retry_interval = 5s;  // where too many punches are under way
 
   /// `strangers` outlives the object: it bounds what all probes of the node add up to.
-  HolePunching(SecureRng& secure_rng, Rng rng, StrangerAllowance& strangers)
-      : puncher_(secure_rng, rng, strangers) {}
+  HolePunching(const NodeId& self, SecureRng& secure_rng, Rng rng, StrangerAllowance& strangers)
+      : self_(self), puncher_(secure_rng, rng, strangers) {}
 
   /// What this side knows of itself.
   struct Own {
@@ -104,6 +104,7 @@ class HolePunching {
   void give_back(Entry& entry);
   void plan_retry(Entry& entry, Instant at);
 
+  NodeId self_;
   Puncher puncher_;
   Own own_;
   std::map<NodeId, Entry> peers_;

@@ -23,7 +23,7 @@ NodeCore::NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng,
       relay_user_(id_, rng),
       stun_server_(std::in_place, StunServerConfig(), secure_rng),
       nat_watch_(secure_rng),
-      punching_(secure_rng, Rng(rng.next() ^ punch_rng_stream), connectivity_->strangers()) {}
+      punching_(id_, secure_rng, Rng(rng.next() ^ punch_rng_stream), connectivity_->strangers()) {}
 
 Result<std::unique_ptr<NodeCore>> NodeCore::create(QuicConfig config, const Keypair& identity,
                                                    SecureRng& secure_rng, Rng rng) {

@@ -88,7 +88,7 @@ class World {
     start.theirs = profile();
     start.path = {SocketId{0}, {}, {peer_ip(peer), 4433}};
     const std::uint8_t how = script_.u8();
-    start.dialler = how % 2 == 0;
+    start.lower_id = how % 2 == 0;
     attested_[peer] = how % 4 < 2;
     if (attested_[peer]) start.attested = peer_ip(peer);
     start.stun_servers = {{IpAddress::v4({9, 9, 9, 9}), 3478}};
