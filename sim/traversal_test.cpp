@@ -231,6 +231,7 @@ TEST(TraversalPolicy, a_peer_that_names_address_after_address_gets_few_probes) {
   }
   const auto& counters = world.a->core().connectivity().counters();
   EXPECT_GE(counters.paths_refused, 20 * candidates_told_max - PathAllowance::burst - 5);
+  EXPECT_GE(counters.targets_dropped, PathAllowance::burst - PathProber::targets_max);
 }
 
 // On lines that lose much, each may have another connection for a while, and take itself for the

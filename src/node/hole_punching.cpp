@@ -14,6 +14,8 @@ void HolePunching::set_peer(const NodeId& id, Peer peer) {
     found->second.peer = std::move(peer);
   } else if (peers_.size() < peers_max) {
     peers_[id].peer = std::move(peer);
+  } else {
+    ++peers_refused_;
   }
 }
 

@@ -86,6 +86,8 @@ class HolePunching {
   [[nodiscard]] Instant poll_timeout() const;
 
   [[nodiscard]] const Puncher& puncher() const { return puncher_; }
+  /// Profiles for which there was no room.
+  [[nodiscard]] std::uint64_t peers_refused() const { return peers_refused_; }
   /// The plan with a peer that has told its profile.
   [[nodiscard]] std::optional<PunchPlan> plan_with(const NodeId& id) const;
   /// What the peer has told of its NAT; null if nothing.
@@ -108,6 +110,7 @@ class HolePunching {
   Puncher puncher_;
   Own own_;
   std::map<NodeId, Entry> peers_;
+  std::uint64_t peers_refused_ = 0;
   Instant next_retry_ = never;  // not later than the earliest of `peers_`
   std::vector<SocketId> to_close_;
 };

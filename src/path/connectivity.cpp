@@ -249,7 +249,7 @@ void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {
   link.table.set_current(label);
   link.confirmed_on = current_path_of(link);
   link.prober.set_current(link.confirmed_on);
-  link.prober.add(now, link.confirmed_on);
+  add_target(now, link, link.confirmed_on);
 
   Peer& peer = peers_[id];
   if (!link.dialler) peer.links.push_back(link.handle);
@@ -259,7 +259,7 @@ void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {
   }
   if (link.dialler && peer.dial) {
     for (const NetworkPath& candidate : peer.dial->candidates)
-      link.prober.add(now, candidate);
+      add_target(now, link, candidate);
     cancel_other_attempts(now, peer, link);
     peer.dial.reset();
     dialling_.erase(id);
@@ -313,7 +313,7 @@ void Connectivity::add_paths(Instant now, const NodeId& peer, std::span<const Ne
       ++counters_.paths_refused;
       continue;
     }
-    link->prober.add(now, path);
+    add_target(now, *link, path);
   }
   watch_link(now, *link);
   arm(now, *link);

@@ -55,6 +55,7 @@ struct ConnectivityCounters {
   std::uint64_t streams_unnamed = 0;  // reset for a malformed header
   std::uint64_t paths_refused = 0;    // more than a peer may make us probe
   std::uint64_t probes_withheld = 0;  // beyond what a stranger's address gets
+  std::uint64_t targets_dropped = 0;  // beyond PathProber::targets_max
 };
 
 /// One row of `paths NODE`.
@@ -241,6 +242,7 @@ class Connectivity {
                   std::uint16_t epoch, std::uint8_t hop_limit = 0);
   [[nodiscard]] std::uint64_t punch_nonce(const Link& link, const NetworkPath& path) const;
   void on_new_path(Instant now, Link& link, const NetworkPath& path, bool answered);
+  bool add_target(Instant now, Link& link, const NetworkPath& path);
   void arm(Instant now, Link& link);
   [[nodiscard]] NetworkPath current_path_of(const Link& link) const;
 

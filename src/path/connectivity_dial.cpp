@@ -28,7 +28,7 @@ Result<void> Connectivity::connect(Instant now, const NodeId& id,
     peers_.at(id).policy = policy;
     if (link->dialler) {
       for (const NetworkPath& path : candidates)
-        link->prober.add(now, path);
+        add_target(now, *link, path);
       choose_path(now, *link);
       arm(now, *link);
     }

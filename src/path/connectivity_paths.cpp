@@ -91,8 +91,15 @@ void Connectivity::send_frame(Link& link, const NetworkPath& path, ProbeFrameTyp
              hop_limit);
 }
 
+bool Connectivity::add_target(Instant now, Link& link, const NetworkPath& path) {
+  const std::uint64_t before = link.prober.dropped();
+  const bool added = link.prober.add(now, path);
+  counters_.targets_dropped += link.prober.dropped() - before;
+  return added;
+}
+
 void Connectivity::on_new_path(Instant now, Link& link, const NetworkPath& path, bool answered) {
-  const bool is_new = link.prober.add(now, path);
+  const bool is_new = add_target(now, link, path);
   if (!is_new && !answered) return;
   if (active_link(*link.peer) == &link) {
     events_.push_back(PeerPathFound{*link.peer, path, answered});
@@ -346,7 +353,7 @@ void Connectivity::on_path_switched(Instant now, Link& link, const PathSwitched&
     why.rule = link.silent_since ? MoveRule::rescue : MoveRule::hint;  // the dialler did as told
   }
   if (from_path == to_path) return;  // a restart of the same path (restart_silent_path)
-  link.prober.add(now, to_path);
+  add_target(now, link, to_path);
   link.prober.set_current(to_path);
   link.prober.relax();
   link.hint.reset();
@@ -390,7 +397,7 @@ void Connectivity::on_rebound_answer(Instant now, Link& link, const NetworkPath&
   const NetworkPath old = current_path_of(link);
   link.table.repoint(old, path);
   link.prober.remove(old);
-  link.prober.add(now, path);
+  add_target(now, link, path);
   link.prober.set_current(path);
   note_remote(link, path.remote);
   PeerPathChanged changed{*link.peer, old, path, {}, {}};

@@ -337,6 +337,20 @@ TEST(PathProber, the_number_of_targets_is_bounded) {
   for (std::uint8_t host = 1; host <= 50; ++host)
     prober.add(t0, path_to(host));
   EXPECT_EQ(prober.targets().size(), PathProber::targets_max);
+  EXPECT_EQ(prober.dropped(), 50 - PathProber::targets_max) << "each made room";
+  EXPECT_FALSE(prober.add(t0, path_to(50)));
+  EXPECT_EQ(prober.dropped(), 50 - PathProber::targets_max) << "it was known";
+}
+
+TEST(PathProber, a_path_for_which_there_is_no_room_is_counted) {
+  PathProber prober{Rng(1)};
+  for (std::uint8_t host = 1; host <= PathProber::targets_max; ++host) {
+    prober.add(t0, path_to(host));
+    const PathProber::Target* asked = prober.next_due(t0, host);
+    ASSERT_TRUE(prober.handle_response(t0 + 1ms, asked->path, host));
+  }
+  EXPECT_FALSE(prober.add(t0 + 2ms, path_to(99)));
+  EXPECT_EQ(prober.dropped(), 1u);
 }
 
 TEST(ProbeFrame, has_its_golden_bytes) {

@@ -55,6 +55,7 @@ bool PathProber::spared(const Target& target) const {
 bool PathProber::add(Instant now, const NetworkPath& path) {
   if (match(path) != nullptr) return false;
   if (targets_.size() >= targets_max) {
+    ++dropped_;
     auto silent = targets_.end();
     for (auto one = targets_.begin(); one != targets_.end(); ++one) {
       if (is_current(*one) || (one->rtt && one->unanswered < tries_max)) continue;

@@ -15,7 +15,7 @@
 // ... s up to two minutes, before it may be chosen again; rescue may use it all the same.
 //
 // At most 16 targets; a new one beyond that takes the place of one that does not answer, or is
-// refused.
+// refused. Both are counted.
 #pragma once
 
 #include <array>
@@ -110,6 +110,8 @@ class PathProber {
   /// The path of our probe `nonce`; how the far end names a path to us.
   [[nodiscard]] const Target* find_by_nonce(std::uint64_t nonce) const;
   [[nodiscard]] const std::vector<Target>& targets() const { return targets_; }
+  /// Paths that had to make room for others, or for which there was none.
+  [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
   [[nodiscard]] Instant deadline() const;
 
  private:
@@ -122,6 +124,7 @@ class PathProber {
   std::vector<Target> targets_;
   NetworkPath current_;
   Duration hurry_interval_{};
+  std::uint64_t dropped_ = 0;
 };
 
 }  // namespace quicmesh
