@@ -11,6 +11,12 @@ namespace {
 
 using World = TraversalWorld;
 
+// How often the relay was asked where an end of a session is.
+std::uint64_t attestations(World& world) {
+  const auto rows = world.relay->core().relay_server()->table(world.simulation.now());
+  return std::ranges::find(rows, "attestations", &RelayTableRow::name)->value;
+}
+
 // Port prediction and birthday (S1.37 to S1.40, N2, N4): seeds differ in ports and identities.
 struct PunchedPair {
   const char* name;
@@ -98,6 +104,7 @@ TEST(TraversalNat, a_node_finds_out_what_its_nat_does) {
   EXPECT_EQ(classic_type(world.a->core().nat()->profile), ClassicNatType::port_restricted_cone);
   EXPECT_EQ(classic_type(world.b->core().nat()->profile), ClassicNatType::symmetric);
   (void)world.simulation.run_for(100ms);
+  EXPECT_GT(attestations(world), 0u);
   EXPECT_EQ(world.simulation.host(world.a->host()).open_sockets(), 1u) << "sockets are given back";
 }
 
@@ -177,6 +184,9 @@ TEST(TraversalPolicy, relay_only_stays_relayed) {
     for (const PathReport& path : (*node)->core().connectivity().paths((*peer)->id()))
       EXPECT_TRUE(is_relayed(path.path)) << path.path.remote.to_string();
   }
+  // Whoever asks the relay where the other end is may be asked about.
+  ASSERT_TRUE(world.b->core().nat()) << "what the caller would ask about";
+  EXPECT_EQ(attestations(world), 0u);
 }
 
 TEST(TraversalPolicy, a_relay_does_not_wait_for_an_address_that_is_silent) {

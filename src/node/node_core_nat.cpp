@@ -84,7 +84,9 @@ void NodeCore::consider_punching(Instant now, const PeerCandidates& told,
     punching_.set_peer(told.peer, {record->profile, *path, told.told});
     note_plan(now, told.peer);
     // Some techniques send more than a stranger's address may get: the relay is asked first.
-    if (!punching_.is_attested(told.peer)) {
+    // Whoever asks may be asked about, so nobody asks who stays behind the relay.
+    const bool stays = connectivity_->policy(told.peer) == PathPolicy::relay_only;
+    if (!stays && !punching_.is_attested(told.peer)) {
       relay_user_.client().attest(told.peer, candidate.address);
     }
     return punching_.consider(now, *connectivity_, told.peer);

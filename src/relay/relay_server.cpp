@@ -319,9 +319,10 @@ void RelayServer::on(Instant /*now*/, ClientSlot slot, const RelayAttest& messag
   }
   Session::Attest& asked = session.attests[session.ends[0] == slot ? 0 : 1];
   if (asked.count >= attests_max) {
-    ++counters_.messages_dropped;
+    ++counters_.attests_dropped;
     return;
   }
+  ++counters_.attests;
   ++asked.count;
   asked.waiting = message.external;
   if (session.attests[0].count == 0 || session.attests[1].count == 0) return;
@@ -426,6 +427,7 @@ std::vector<RelayTableRow> RelayServer::table(Instant now) const {
       {"messages", 0, RelayRules::message_burst, c.messages_dropped},
       {"messages out of place", 0, 0, c.messages_out_of_place},
       {"connect requests", 0, RelayRules::connect_burst, c.connects_refused},
+      {"attestations", c.attests, attests_max, c.attests_dropped},
       {"signals", c.signals, RelayRules::signal_sent_burst, c.signals_dropped},
       {"slow readers", 0, RelayRules::control_backlog_max_bytes, c.slow_readers},
       {"challenges", c.challenges, ChallengeLimit::total_burst, c.challenges_dropped},

@@ -273,6 +273,8 @@ class RelayServer {
     std::uint64_t messages_dropped = 0;
     std::uint64_t messages_out_of_place = 0;
     std::uint64_t connects_refused = 0;
+    std::uint64_t attests = 0;
+    std::uint64_t attests_dropped = 0;
     std::uint64_t signals = 0;
     std::uint64_t signals_dropped = 0;
     std::uint64_t slow_readers = 0;
