@@ -8,7 +8,6 @@
 #include <boost/json/array.hpp>
 
 #include "nat/nat_prospects.hpp"
-#include "node/decision.hpp"
 #include "operation.hpp"
 
 namespace quicmesh::cli {
@@ -109,7 +108,7 @@ array prospects_of(const NatProfile& profile) {
     }
     list.emplace_back(object{{"peer", peer},
                              {"direct", prospect.plan.technique != PunchTechnique::relay},
-                             {"technique", name_of(prospect.plan.technique)},
+                             {"technique", to_string(prospect.plan.technique)},
                              {"reason", to_sentence(prospect.plan.reason)}});
   }
   return list;

@@ -104,7 +104,7 @@ std::string_view to_string(PunchTechnique technique) {
     case PunchTechnique::synchronised:
       return "synchronised";
     case PunchTechnique::predict:
-      return "port prediction";
+      return "predict";
     case PunchTechnique::birthday:
       return "birthday";
     case PunchTechnique::relay:

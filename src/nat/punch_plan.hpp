@@ -84,6 +84,7 @@ inline constexpr std::uint8_t predict_confidence_min = 50;
 /// The role of the other end in the same plan.
 [[nodiscard]] PunchRole opposite(PunchRole role);
 
+/// "plain", "synchronised", "predict", "birthday", "relay": stable, for people and scripts.
 [[nodiscard]] std::string_view to_string(PunchTechnique technique);
 [[nodiscard]] std::string_view to_string(PunchRole role);
 /// One sentence, without a full stop at its end.

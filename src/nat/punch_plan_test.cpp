@@ -105,6 +105,15 @@ TEST(PunchPlan, gives_both_ends_matching_halves) {
   }
 }
 
+// The laboratory and scripts read these, in events as in `why`.
+TEST(PunchPlan, techniques_have_stable_names) {
+  EXPECT_EQ(to_string(PunchTechnique::plain), "plain");
+  EXPECT_EQ(to_string(PunchTechnique::synchronised), "synchronised");
+  EXPECT_EQ(to_string(PunchTechnique::predict), "predict");
+  EXPECT_EQ(to_string(PunchTechnique::birthday), "birthday");
+  EXPECT_EQ(to_string(PunchTechnique::relay), "relay");
+}
+
 // The seed's pairs S1.37, S1.38, S1.39, and those of N1 that only prediction or guessing opens.
 TEST(PunchPlan, names_the_technique_of_the_classic_pairs) {
   const NatProfile full{.mapping = NatBehaviour::endpoint_independent,

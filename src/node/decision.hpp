@@ -147,8 +147,6 @@ using Decision =
 [[nodiscard]] std::string to_text(const Decision& decision);
 [[nodiscard]] std::vector<DecisionField> fields_of(const Decision& decision);
 
-/// "plain", "synchronised", "predict", "birthday", "relay": stable, for scripts.
-[[nodiscard]] std::string_view name_of(PunchTechnique technique);
 /// Why a path is in use, as a sentence without a full stop.
 [[nodiscard]] std::string rule_text(const decision::FirstAnswered& first);
 [[nodiscard]] std::string rule_text(const decision::Moved& moved);

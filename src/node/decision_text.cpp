@@ -205,13 +205,13 @@ struct Text {
            ", which the peer named: " + std::string(sentence_of(d.rule));
   }
   std::string operator()(const decision::PlanMade& d) {
-    return "Plan: " + std::string(name_of(d.plan.technique)) +
+    return "Plan: " + std::string(to_string(d.plan.technique)) +
            ". Here: " + std::string(to_string(d.here)) +
            ", there: " + std::string(to_string(d.there)) + ". " +
            std::string(to_sentence(d.plan.reason));
   }
   std::string operator()(const decision::PunchOver& d) {
-    std::string text = "Punching by " + std::string(name_of(d.technique));
+    std::string text = "Punching by " + std::string(to_string(d.technique));
     text += d.outcome == PunchOutcome::direct ? " made a way through"
                                               : " failed: " + std::string(to_string(d.outcome));
     text += ", after " + std::to_string(d.probes) + " probes and " + ms_text(d.duration);
@@ -260,7 +260,7 @@ struct ToFields {
             {"rule", std::string(name_of(d.rule))}};
   }
   Fields operator()(const decision::PlanMade& d) {
-    return {{"technique", std::string(name_of(d.plan.technique))},
+    return {{"technique", std::string(to_string(d.plan.technique))},
             {"role", std::string(to_string(d.plan.role))},
             {"nat_here", std::string(to_string(d.here))},
             {"nat_there", std::string(to_string(d.there))},
@@ -268,7 +268,7 @@ struct ToFields {
             {"remedy", std::string(to_sentence(d.plan.remedy))}};
   }
   Fields operator()(const decision::PunchOver& d) {
-    return {{"technique", std::string(name_of(d.technique))},
+    return {{"technique", std::string(to_string(d.technique))},
             {"outcome", std::string(name_of(d.outcome))},
             {"probes", std::int64_t{d.probes}},
             {"rounds", std::int64_t{d.rounds}},
@@ -320,11 +320,6 @@ std::string to_text(const Decision& decision) {
 
 std::vector<DecisionField> fields_of(const Decision& decision) {
   return std::visit(ToFields{}, decision);
-}
-
-std::string_view name_of(PunchTechnique technique) {
-  // What people read is what scripts read, but for this one.
-  return technique == PunchTechnique::predict ? "predict" : to_string(technique);
 }
 
 std::string rule_text(const decision::FirstAnswered& first) {

@@ -141,14 +141,5 @@ TEST(DecisionText, every_rule_for_candidates_has_its_own_sentence) {
   }
 }
 
-// The laboratory and scripts read these.
-TEST(DecisionText, techniques_have_stable_names) {
-  EXPECT_EQ(name_of(PunchTechnique::plain), "plain");
-  EXPECT_EQ(name_of(PunchTechnique::synchronised), "synchronised");
-  EXPECT_EQ(name_of(PunchTechnique::predict), "predict");
-  EXPECT_EQ(name_of(PunchTechnique::birthday), "birthday");
-  EXPECT_EQ(name_of(PunchTechnique::relay), "relay");
-}
-
 }  // namespace
 }  // namespace quicmesh

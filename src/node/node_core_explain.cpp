@@ -195,7 +195,7 @@ Explanation NodeCore::explain(Instant now, const NodeId& peer) const {
   const auto path = connectivity_->current_path(peer);
   out.connected = path.has_value();
   const auto plan = punching_.plan_with(peer);
-  if (plan) out.plan = quicmesh::name_of(plan->technique);
+  if (plan) out.plan = to_string(plan->technique);
   if (nat()) out.nat_here = classic_type(nat()->profile);
   if (const NatProfile* theirs = punching_.profile_of(peer)) out.nat_there = classic_type(*theirs);
   const auto* history = decisions_.find(peer);
@@ -207,12 +207,12 @@ Explanation NodeCore::explain(Instant now, const NodeId& peer) const {
     out.relay = name.relay;
     out.rule = rule_of(known);
     if (is_relayed(*path)) {
-      out.technique = quicmesh::name_of(PunchTechnique::relay);
+      out.technique = to_string(PunchTechnique::relay);
       explain_relayed(out, known, policy_, plan);
     } else {
       const bool punched = known.punched && known.punch && same_path(*known.punched, *path);
       const auto by = punched ? known.punch->technique : PunchTechnique::plain;
-      out.technique = quicmesh::name_of(by);
+      out.technique = to_string(by);
       if (plan) out.reason = to_sentence(plan->reason);
     }
   } else if (known.failed) {
