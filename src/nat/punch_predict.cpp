@@ -32,7 +32,6 @@ void PredictedPunch::start_round(Instant now) {
   if (socket_) previous_ = socket_->id;
   socket_.reset();
   openers_.stop();
-  quiet_ = true;
   round_end_ = now + sample_patience;
   want(WantSocket{rounds()});
 }
@@ -55,7 +54,6 @@ void PredictedPunch::handle_sampling(Instant now, SocketId socket) {
 }
 
 void PredictedPunch::open(Instant now) {
-  quiet_ = false;
   openers_.start(now);
   handle_timeout(now);
 }

@@ -40,7 +40,6 @@ class PredictedPunch final : public PunchTask {
                      unsigned sends) override;
   void handle_timeout(Instant now) override;
   [[nodiscard]] Instant poll_timeout() const override;
-  [[nodiscard]] bool wants_quiet() const override { return quiet_; }
 
  private:
   PunchVerdict on_message(Instant now, const PunchMessage& message) override;
@@ -53,7 +52,6 @@ class PredictedPunch final : public PunchTask {
   ProbeTimes openers_;
   Instant round_end_ = never;
   PunchOutcome outcome_ = PunchOutcome::no_sockets;  // if nothing comes of it
-  bool quiet_ = false;
 };
 
 class PredictingPunch final : public PunchTask {

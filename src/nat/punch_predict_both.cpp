@@ -34,7 +34,6 @@ void PredictBothPunch::prepare() {
 
 void PredictBothPunch::take_sample() {
   sample_at_ = never;
-  quiet_ = true;
   want(WantSocket{rounds()});
 }
 
@@ -59,7 +58,6 @@ void PredictBothPunch::handle_sample(Instant now, SocketId socket,
 }
 
 void PredictBothPunch::on_no_sample(Instant now) {
-  quiet_ = false;
   // The follower waits for the next "begin".
   if (context().leads) start_round(now);
 }
@@ -93,7 +91,6 @@ PunchVerdict PredictBothPunch::on_message(Instant now, const PunchMessage& messa
 
 void PredictBothPunch::fire_if_ready(Instant now) {
   if (!told_ || !theirs_) return;
-  quiet_ = false;
   probes_.start(now);
   if (probes_.take(now)) fire();
   if (context().leads) {

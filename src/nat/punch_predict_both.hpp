@@ -34,7 +34,6 @@ class PredictBothPunch final : public PunchTask {
                      unsigned sends) override;
   void handle_timeout(Instant now) override;
   [[nodiscard]] Instant poll_timeout() const override;
-  [[nodiscard]] bool wants_quiet() const override { return quiet_; }
 
  private:
   PunchVerdict on_message(Instant now, const PunchMessage& message) override;
@@ -54,7 +53,6 @@ class PredictBothPunch final : public PunchTask {
   ProbeTimes probes_;
   Instant sample_at_ = never;
   Instant round_end_ = never;  // of the leader
-  bool quiet_ = false;
 };
 
 }  // namespace quicmesh

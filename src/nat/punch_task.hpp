@@ -124,7 +124,6 @@ class PunchTask {
   /// Spurious calls are harmless.
   virtual void handle_timeout(Instant now) = 0;
   [[nodiscard]] virtual Instant poll_timeout() const = 0;
-  [[nodiscard]] virtual bool wants_quiet() const { return false; }
 
   [[nodiscard]] std::vector<Command> take_commands() { return std::exchange(commands_, {}); }
   [[nodiscard]] unsigned rounds() const { return rounds_; }

@@ -213,11 +213,6 @@ bool Puncher::is_punching(const NodeId& peer) const {
   return punches_.contains(peer);
 }
 
-bool Puncher::wants_quiet() const {
-  return std::ranges::any_of(punches_,
-                             [](const auto& entry) { return entry.second.task->wants_quiet(); });
-}
-
 template <class Call>
 void Puncher::drive(Instant now, const NodeId& peer, Call&& call) {
   const auto found = punches_.find(peer);

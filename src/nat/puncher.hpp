@@ -23,12 +23,12 @@
 // How to drive it: `start` when a connection over a relay stands and both profiles are known; while
 // a punch with the peer is under way it changes nothing. If `on_message` returns false although
 // both profiles are known, `start` and hand the message in again: the other end has begun first.
-// Datagrams that `handle_datagram` does not take are for the
-// connection manager, whichever socket they came to. `on_path_heard` when an authenticated probe
-// *request* of the peer came in on a path; `on_path_answered` when one of ours was answered there:
-// only that ends the punch, because it proves both directions; after the former the punch rests a
-// while for it. While `wants_quiet`, send nothing to destinations that are new to our NAT: it would
-// take the port that is being predicted.
+// Datagrams that `handle_datagram` does not take are for the connection manager, whichever socket
+// they came to. `on_path_heard` when an authenticated probe *request* of the peer came in on a
+// path; `on_path_answered` when one of ours was answered there: only that ends the punch, because
+// it proves both directions; after the former the punch rests a while for it. What the node sends
+// elsewhere meanwhile may take ports of its NAT, as other machines behind it do: the predictions
+// allow for seven.
 //
 // A peer's word is a wish. It says ports and counts, never addresses; ports below 1024 and counts
 // above the bounds are refused and counted. What a stranger's address may get is bounded over all
@@ -111,8 +111,6 @@ class Puncher {
 
   /// A punch with `peer` is under way.
   [[nodiscard]] bool is_punching(const NodeId& peer) const;
-  /// Between a sample and the packet that must get the next port.
-  [[nodiscard]] bool wants_quiet() const;
   [[nodiscard]] const PuncherCounters& counters() const { return counters_; }
 
  private:

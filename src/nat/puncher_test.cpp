@@ -241,23 +241,11 @@ TEST(Puncher, sends_its_opener_right_behind_the_sample) {
   EXPECT_EQ(bench.probes[0].path.socket, bench.asked[0].first.socket);
   EXPECT_EQ(bench.probes[0].path.remote, endpoint("5.5.5.5:4433"));
   EXPECT_EQ(bench.probes[0].hop_limit, PunchTask::opener_hops);
-  EXPECT_FALSE(bench.puncher.wants_quiet());
   ASSERT_TRUE(bench.answer(endpoint("6.6.6.6:40000")));
   ASSERT_EQ(bench.said.size(), 1u);
   EXPECT_EQ(bench.said[0].port, 40'002);
   EXPECT_EQ(bench.said[0].step, 2);
   EXPECT_EQ(bench.said[0].count, predict_window);
-}
-
-TEST(Puncher, wants_quiet_until_the_opener_is_out) {
-  Bench bench;
-  bench.hold_sockets = true;
-  ASSERT_TRUE(bench.start(sequential, strict));
-  EXPECT_TRUE(bench.puncher.wants_quiet());
-  (void)bench.open_socket(bench.held.at(0));
-  EXPECT_TRUE(bench.puncher.wants_quiet());
-  bench.drain();
-  EXPECT_FALSE(bench.puncher.wants_quiet());
 }
 
 TEST(Puncher, takes_the_inner_port_where_the_nat_keeps_it) {
