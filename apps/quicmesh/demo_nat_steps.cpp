@@ -28,14 +28,14 @@ const DemoHost& host_of(const DemoNode& node) {
   return *std::ranges::find(demo_hosts, node.name, &DemoHost::name);
 }
 
-/// How hole punching with `peer` ended for `node`, if it was needed.
-std::string punched(DemoNode& node, const DemoNode& peer) {
+/// What brought `node` directly to `peer`, or did not.
+std::string technique_of(DemoNode& node, const DemoNode& peer, bool direct) {
   const auto punch =
       node.hear([&](const Object& event) { return is_about(event, "punch", peer); }, told_within);
-  if (!punch) return "by plain probes";
-  const std::string outcome = text_of(*punch, "outcome");
-  return fmt::format("by {} punching, {} probes{}", text_of(*punch, "technique"),
-                     integer_of(*punch, "probes"), outcome == "direct" ? "" : ": " + outcome);
+  if (!punch) return direct ? "by plain probes" : "plain probes are not answered";
+  const std::string tried = fmt::format("{} punching, {} probes", text_of(*punch, "technique"),
+                                        integer_of(*punch, "probes"));
+  return direct ? "by " + tried : fmt::format("{}: {}", tried, text_of(*punch, "outcome"));
 }
 
 }  // namespace
@@ -81,10 +81,10 @@ Outcome<bool> Demo::dial(DemoNode& from, const DemoNode& to) {
                   way, number_of(summary, "first_byte_ms"));
   if (direct)
     say(fmt::format("{}, direct after {:.0f} ms {}", first, number_of(summary, "direct_ms"),
-                    punched(from, to)));
+                    technique_of(from, to, true)));
   else
     say(fmt::format("{}, stays there ({} and {}): {}", first, host_of(from).nat, host_of(to).nat,
-                    punched(from, to)));
+                    technique_of(from, to, false)));
   return direct;
 }
 
