@@ -12,7 +12,7 @@ namespace quicmesh::cli {
 namespace {
 
 constexpr std::size_t trains_per_turn = 64;
-constexpr std::size_t clients_undriven_max = 2'000;  // dialled while the others wait: some seconds
+constexpr Duration undriven_max = 5s;  // of those that stand, while others dial
 constexpr Duration longest_sleep = 5ms;
 constexpr Duration start_limit = 60s;
 
@@ -131,10 +131,10 @@ Measured<void> drive(BenchRelayClients& clients, const std::function<bool()>& do
 Measured<BenchRelayClients> start_relay_clients(const NodeAddress& relay, std::size_t count,
                                                 std::size_t together) {
   BenchRelayClients clients;
-  std::size_t driven_at = 0;
+  Instant driven_at = io::EventLoop::now();
   while (clients.size() < count) {
-    if (clients.size() >= driven_at + clients_undriven_max) {
-      driven_at = clients.size();
+    if (io::EventLoop::now() - driven_at > undriven_max) {
+      driven_at = io::EventLoop::now();
       if (const auto kept = drive(clients, [] { return true; }, start_limit); !kept) {
         return std::unexpected(kept.error());
       }
