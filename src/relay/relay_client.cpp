@@ -267,6 +267,8 @@ void RelayClient::on(Instant now, Relay& relay, const RelayRegistered& message) 
     return;
   }
   relay.state = State::up;
+  std::erase_if(hinted_addresses_,
+                [&](const HintedAddress& one) { return one.ip == relay.path.remote.ip; });
   relay.up_since = now;
   relay.unanswered = 0;
   relay.load_percent = message.load_percent;
@@ -303,7 +305,15 @@ void RelayClient::on(Instant now, Relay& relay, const RelayDraining& message) {
   learn_hints(now, relay, message.relays);
 }
 
-std::optional<RelayHint> RelayClient::usable(const Relay& from, const RelayHint& hint) const {
+bool RelayClient::rests(Instant now, const IpAddress& ip) const {
+  return std::ranges::any_of(hinted_addresses_, [&](const HintedAddress& one) {
+    return one.ip == ip && now - one.since < hint_rest;
+  });
+}
+
+// One address of each family, so that no hint is many dials.
+std::optional<RelayHint> RelayClient::usable(Instant now, const Relay& from,
+                                             const RelayHint& hint) const {
   if (hint.id == self_ || find(hint.id) != nullptr) return std::nullopt;
   const AddressScope realm = scope_of(from.path.remote.ip, rules_);
   RelayHint kept;
@@ -314,7 +324,13 @@ std::optional<RelayHint> RelayClient::usable(const Relay& from, const RelayHint&
     const AddressScope scope = scope_of(address.ip, rules_);
     if (address.port < hint_port_min && address.port != hint_port) continue;
     if (scope == AddressScope::unusable) continue;
-    if (scope == AddressScope::public_internet || scope == realm) kept.addresses.push_back(address);
+    if (scope != AddressScope::public_internet && scope != realm) continue;
+    // The relay's own host could ask for packets itself.
+    if (address.ip != from.path.remote.ip && rests(now, address.ip)) continue;
+    const bool another = std::ranges::any_of(kept.addresses, [&](const SocketAddress& one) {
+      return one.ip.family() == address.ip.family();
+    });
+    if (!another) kept.addresses.push_back(address);
   }
   if (kept.addresses.empty()) return std::nullopt;
   return kept;
@@ -329,11 +345,15 @@ void RelayClient::learn_hints(Instant now, Relay& from, const std::vector<RelayH
   std::vector<Relay> learnt;
   for (const RelayHint& hint : hints) {
     if (learnt.size() >= room) break;
-    const auto kept = usable(from, hint);
+    const auto kept = usable(now, from, hint);
     const auto same = [&](const Relay& one) { return one.hint.id == hint.id; };
     if (!kept || std::ranges::any_of(learnt, same)) continue;
     if (!from.hints.allow(now, hints_interval, hints_burst)) break;
     learnt.emplace_back().hint = *kept;
+    for (const SocketAddress& address : kept->addresses) {
+      if (hinted_addresses_.size() >= hinted_addresses_max) hinted_addresses_.pop_front();
+      hinted_addresses_.push_back({address.ip, now});
+    }
   }
   std::ranges::move(learnt, std::back_inserter(relays_));
 }
@@ -395,7 +415,7 @@ void RelayClient::plan(Instant now) {
   // Relays that others named and that are of no use are forgotten.
   std::erase_if(relays_, [&](const Relay& relay) {
     if (relay.configured) return false;
-    return relay.failures >= hint_failures_max || (relay.state == State::idle && !wanted(relay));
+    return relay.failures > 0 || (relay.state == State::idle && !wanted(relay));
   });
 }
 

@@ -21,8 +21,9 @@
 // Challenges of a relay (challenge_frame.hpp) are answered from here. What a relay says about
 // addresses is believed as far as candidates go: other relays are dialled only in the scope of the
 // public internet or that of the relay which named them, on ports where a relay may be, a few at a
-// time and a few a minute, and prove their NodeId like anybody. Of the sessions that a client can
-// have one relay fills half at most.
+// time and a few a minute, and prove their NodeId like anybody. An address that was dialled for a
+// hint in vain is not dialled for another within the hour, so a victim gets one handshake's
+// packets. Of the sessions that a client can have one relay fills half at most.
 //
 // Timers: `due` of each relay, its open question, each dial's, the next survey. All jittered +-20
 // %.
@@ -188,7 +189,8 @@ class RelayClient {
   static constexpr Duration refused_wait = 30s;
   static constexpr Duration overloaded_for = 5min;
   static constexpr Duration stable_after = 10s;  // then back-off begins anew
-  static constexpr unsigned hint_failures_max = 3;
+  static constexpr Duration hint_rest = 1h;      // of an address that was dialled for a hint
+  static constexpr std::size_t hinted_addresses_max = 256;  // remembered; the oldest go
   static constexpr Duration open_patience = 12s;
   static constexpr Duration register_patience = 3s;
   static constexpr Duration query_interval = 15s;
@@ -326,7 +328,9 @@ class RelayClient {
   void register_again(Relay& relay);
   void ask_load(Instant now, Relay& relay, Duration patience, unsigned unanswered_max_now);
   void learn_hints(Instant now, Relay& from, const std::vector<RelayHint>& hints);
-  [[nodiscard]] std::optional<RelayHint> usable(const Relay& from, const RelayHint& hint) const;
+  [[nodiscard]] std::optional<RelayHint> usable(Instant now, const Relay& from,
+                                                const RelayHint& hint) const;
+  [[nodiscard]] bool rests(Instant now, const IpAddress& ip) const;
   void on_query_unanswered(Instant now, Relay& relay);
   void on_overloaded(Instant now, Relay& relay, std::vector<RelayHint> alternatives);
   void on_relay_due(Instant now, Relay& relay);
@@ -374,6 +378,11 @@ class RelayClient {
   AddressRules rules_ = AddressRules::internet;
   std::vector<Relay> relays_;  // in the order in which they were named
   RelayChoice choice_;
+  struct HintedAddress {
+    IpAddress ip;
+    Instant since{};
+  };
+  std::deque<HintedAddress> hinted_addresses_;
   bool surveying_ = false;
   Instant survey_at_ = never;  // the end of a survey, or the next one
 
