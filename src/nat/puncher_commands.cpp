@@ -98,7 +98,8 @@ void Puncher::open_socket(const NodeId& peer, const IpAddress& remote, std::uint
 
 void Puncher::probe(Instant now, Punch& punch, const PunchTask::Probe& wanted) {
   const IpAddress& ip = wanted.path.remote.ip;
-  if (punch.start.attested != ip && !allowance_.take(now, ip)) {
+  const bool attested = punch.start.attested == ip;
+  if (!(attested ? allowance_.take_guess(now, ip) : allowance_.take(now, ip))) {
     ++punch.probes_refused;
     ++counters_.probes_refused;
     return;

@@ -1,25 +1,34 @@
 #include "nat/stranger_allowance.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace quicmesh {
 
-bool StrangerAllowance::take(Instant now, const IpAddress& ip) {
-  auto found = entries_.find(ip);
-  if (found == entries_.end()) {
-    if (entries_.size() >= addresses_max) {
-      const auto oldest = std::ranges::min_element(
-          entries_, {}, [](const auto& entry) { return entry.second.last; });
-      if (now - oldest->second.last < forgotten_after) {
-        ++refused_;
-        return false;
-      }
-      entries_.erase(oldest);
+StrangerAllowance::Entry& StrangerAllowance::entry_of(Instant now, const IpAddress& ip) {
+  auto found = young_.find(ip);
+  if (found == young_.end()) {
+    Entry entry;
+    if (const auto known = old_.find(ip); known != old_.end()) {
+      entry = known->second;
+      old_.erase(known);
     }
-    found = entries_.emplace(ip, Entry{}).first;
+    if (young_.size() >= addresses_max / 2) old_ = std::exchange(young_, {});
+    found = young_.emplace(ip, entry).first;
   }
   Entry& entry = found->second;
-  if (now - entry.last >= forgotten_after) entry.sent = 0;
+  if (now - entry.last >= forgotten_after) entry.sent = entry.guessed = 0;
+  return entry;
+}
+
+const StrangerAllowance::Entry* StrangerAllowance::find(const IpAddress& ip) const {
+  if (const auto found = young_.find(ip); found != young_.end()) return &found->second;
+  const auto found = old_.find(ip);
+  return found == old_.end() ? nullptr : &found->second;
+}
+
+bool StrangerAllowance::take(Instant now, const IpAddress& ip) {
+  Entry& entry = entry_of(now, ip);
   if (!entry.answered && entry.sent >= packets_max) {
     ++refused_;
     return false;
@@ -29,17 +38,31 @@ bool StrangerAllowance::take(Instant now, const IpAddress& ip) {
   return true;
 }
 
+bool StrangerAllowance::take_guess(Instant now, const IpAddress& ip) {
+  Entry& entry = entry_of(now, ip);
+  if (!entry.answered && entry.guessed >= guesses_max) {
+    ++refused_;
+    return false;
+  }
+  entry.guessed = std::min(entry.guessed + 1, guesses_max);
+  entry.last = now;
+  return true;
+}
+
 unsigned StrangerAllowance::left(Instant now, const IpAddress& ip) const {
-  const auto found = entries_.find(ip);
-  if (found == entries_.end()) return packets_max;
-  const Entry& entry = found->second;
-  const bool rested = now - entry.last >= forgotten_after;
-  return entry.answered || rested ? packets_max : packets_max - entry.sent;
+  const Entry* entry = find(ip);
+  if (entry == nullptr) return packets_max;
+  const bool rested = now - entry->last >= forgotten_after;
+  return entry->answered || rested ? packets_max : packets_max - entry->sent;
 }
 
 void StrangerAllowance::answered(const IpAddress& ip) {
   // Who was never sent to cannot have answered.
-  if (const auto found = entries_.find(ip); found != entries_.end()) found->second.answered = true;
+  for (Generation* generation : {&young_, &old_}) {
+    if (const auto found = generation->find(ip); found != generation->end()) {
+      found->second.answered = true;
+    }
+  }
 }
 
 }  // namespace quicmesh

@@ -6,8 +6,8 @@ namespace quicmesh {
 namespace {
 
 IpAddress ip(unsigned number) {
-  return IpAddress::v4(
-      {198, 18, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)});
+  return IpAddress::v4({198, static_cast<std::uint8_t>(18 + (number >> 16)),
+                        static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)});
 }
 
 constexpr Instant start{1000s};
@@ -45,17 +45,31 @@ TEST(StrangerAllowance, an_answer_of_somebody_never_asked_counts_for_nothing) {
   EXPECT_FALSE(allowance.take(start, ip(1)));
 }
 
-// Naming address after address must not make it forget the first.
-TEST(StrangerAllowance, is_not_washed_out_by_many_addresses) {
+// Naming address after address makes it forget none that is in use, nor refuse anybody else.
+TEST(StrangerAllowance, is_not_washed_out_by_many_addresses_and_refuses_none_for_them) {
   StrangerAllowance allowance;
   for (unsigned i = 0; i < StrangerAllowance::packets_max; ++i)
     EXPECT_TRUE(allowance.take(start, ip(0)));
-  for (unsigned i = 1; i < StrangerAllowance::addresses_max; ++i)
+  for (unsigned i = 1; i < StrangerAllowance::addresses_max / 2; ++i)
     EXPECT_TRUE(allowance.take(start, ip(i)));
-  EXPECT_FALSE(allowance.take(start, ip(5000)));
   EXPECT_FALSE(allowance.take(start, ip(0)));
-  // After an hour the oldest makes room.
-  EXPECT_TRUE(allowance.take(start + StrangerAllowance::forgotten_after, ip(5000)));
+  for (unsigned i = 0; i < 3 * StrangerAllowance::addresses_max; ++i) {
+    EXPECT_TRUE(allowance.take(start, ip(20'000 + i)));
+    if (i % 1000 == 0) {
+      EXPECT_FALSE(allowance.take(start, ip(0)));
+    }
+    ASSERT_LE(allowance.addresses(), StrangerAllowance::addresses_max);
+  }
+}
+
+// Relay and peer may be one, and attest a victim.
+TEST(StrangerAllowance, guesses_at_an_attested_address_have_an_end) {
+  StrangerAllowance allowance;
+  for (unsigned i = 0; i < StrangerAllowance::guesses_max; ++i)
+    ASSERT_TRUE(allowance.take_guess(start, ip(1)));
+  EXPECT_FALSE(allowance.take_guess(start + 59min, ip(1)));
+  EXPECT_TRUE(allowance.take(start, ip(1))) << "ordinary packets are counted apart";
+  EXPECT_TRUE(allowance.take_guess(start + 1min + StrangerAllowance::forgotten_after, ip(1)));
 }
 
 }  // namespace

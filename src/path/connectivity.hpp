@@ -238,6 +238,7 @@ class Connectivity {
   void send_probes(Instant now, Link& link);
   /// Whether one more probe may go to `target`, which the peer may have named (THREATS TQ10).
   bool may_probe(Instant now, const Link& link, const PathProber::Target& target);
+  bool may_answer(Instant now, const Link& link, const NetworkPath& path);
   void send_frame(Link& link, const NetworkPath& path, ProbeFrameType type, std::uint64_t nonce,
                   std::uint16_t epoch, std::uint8_t hop_limit = 0);
   [[nodiscard]] std::uint64_t punch_nonce(const Link& link, const NetworkPath& path) const;

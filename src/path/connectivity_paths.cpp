@@ -56,7 +56,11 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
       }
       if (!link->dialler) link->table.note_epoch(now, path, frame->epoch);
       link->prober.heard(now, path, frame->nonce);
-      send_frame(*link, path, ProbeFrameType::response, frame->nonce, frame->epoch);
+      if (may_answer(now, *link, path)) {
+        send_frame(*link, path, ProbeFrameType::response, frame->nonce, frame->epoch);
+      } else {
+        ++counters_.probes_withheld;
+      }
       break;
     case ProbeFrameType::response:
       if (link->prober.handle_response(now, path, frame->nonce) == nullptr) {
@@ -138,6 +142,15 @@ bool Connectivity::may_probe(Instant now, const Link& link, const PathProber::Ta
   const IpAddress& stranger = target.path.remote.ip;
   return strangers_.left(now, stranger) > StrangerAllowance::kept_for_punches &&
          strangers_.take(now, stranger);
+}
+
+// The peer can write any source on its requests. Until one of ours to there was answered, the
+// address is a stranger's.
+bool Connectivity::may_answer(Instant now, const Link& link, const NetworkPath& path) {
+  if (is_relayed(path) || path == current_path_of(link)) return true;
+  const PathProber::Target* target = link.prober.find(path);
+  if (target != nullptr && target->ever_answered) return true;
+  return strangers_.take(now, path.remote.ip);
 }
 
 void Connectivity::send_probes(Instant now, Link& link) {
