@@ -62,7 +62,7 @@ void add_bench_command(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<BenchFlags>();
   command.add_option("NAME", flags->name, "a benchmark, or `list`")->required();
   command.add_option("--seconds", flags->seconds, "how long to measure (5)")
-      ->check(CLI::Range(0.1, 3600.0));
+      ->check(number_between(0.1, 3600));
   command
       .add_option("--connections", flags->connections,
                   "how many are held, where the benchmark has a number of them")

@@ -1,6 +1,10 @@
 // See invocation.hpp.
 #include "invocation.hpp"
 
+#include <fmt/format.h>
+
+#include <charconv>
+
 namespace quicmesh::cli {
 
 void add_setting(CLI::App& command, Invocation& invocation, const std::string& name,
@@ -27,17 +31,29 @@ void add_node_settings(CLI::App& command, Invocation& invocation) {
   add_setting(command, invocation, "--stun", "stun");
   command.add_flag_callback(
       "--relay", [&invocation] { invocation.flags["relay"] = {"true"}; }, "forward for others");
-  command.add_flag_callback(
+  auto* relay_only = command.add_flag_callback(
       "--relay-only", [&invocation] { invocation.flags["path"] = {"relay"}; },
       "reach others over relays alone");
   command.add_flag_callback(
       "--no-mdns", [&invocation] { invocation.flags["mdns"] = {"false"}; },
       "reserved: nothing is looked for yet");
-  command.add_flag_callback(
+  auto* direct_only = command.add_flag_callback(
       "--direct-only", [&invocation] { invocation.flags["path"] = {"direct"}; }, "use no relay");
+  relay_only->excludes(direct_only);
   command.add_flag_callback(
       "--private", [&invocation] { invocation.flags["private"] = {"true"}; },
       "reserved: nothing is announced yet");
+}
+
+CLI::Validator number_between(double least, double most) {
+  const auto check = [=](const std::string& text) -> std::string {
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    const bool good = error == std::errc{} && stop == end && value >= least && value <= most;
+    return good ? "" : fmt::format("{} is no number from {} to {}", text, least, most);
+  };
+  return CLI::Validator(check, fmt::format("[{} - {}]", least, most));
 }
 
 void add_example(CLI::App& command, const std::string& example) {

@@ -26,6 +26,9 @@ void add_setting(CLI::App& command, Invocation& invocation, const std::string& n
 /// The flags of everything that starts a node.
 void add_node_settings(CLI::App& command, Invocation& invocation);
 
+/// For options: a number from `least` to `most`; "nan" is none.
+[[nodiscard]] CLI::Validator number_between(double least, double most);
+
 /// The example at the end of a subcommand's --help.
 void add_example(CLI::App& command, const std::string& example);
 

@@ -22,10 +22,10 @@ void add_ping_command(CLI::App& app, Invocation& invocation) {
   command.add_option("--count", flags->count, "pings to send (4)")
       ->check(CLI::Range(1, 1'000'000'000));
   command.add_option("--interval", flags->interval, "seconds between pings (1)")
-      ->check(CLI::Range(0.0, 86'400.0));
+      ->check(number_between(0, 86'400));
   command
       .add_option("--timeout", flags->timeout, "seconds to wait for the dial and each pong (10)")
-      ->check(CLI::Range(0.001, 86'400.0));
+      ->check(number_between(0.001, 86'400));
   command.add_flag("--until-direct", flags->until_direct, "stop when the path is direct");
   add_node_settings(command, invocation);
   add_example(command, "quicmesh ping NODEID@192.0.2.1:4433 --count 3");

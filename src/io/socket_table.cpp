@@ -38,7 +38,9 @@ SocketTable::SocketTable(std::vector<UdpSocket> listening)
 
 Result<SocketId> SocketTable::open(IpFamily family) {
   if (open_ >= sockets_max) return failure(IoErrc::too_many_sockets);
-  auto socket = UdpSocket::open({IpAddress::any(family), 0});
+  const auto address = outgoing_address(family);
+  if (!address) return failure(std::make_error_code(std::errc::address_family_not_supported));
+  auto socket = UdpSocket::open({*address, 0});
   if (!socket) return failure(socket.error());
   while (next_ < sockets_.size() && sockets_[next_])
     next_ = next_ + 1 == ids_max ? listening_ : next_ + 1;
@@ -49,6 +51,17 @@ Result<SocketId> SocketTable::open(IpFamily family) {
   ++open_;
   opened_.push_back(id);
   return id;
+}
+
+std::optional<IpAddress> SocketTable::outgoing_address(IpFamily family) const {
+  bool anywhere = listening_ == 0;
+  for (std::size_t i = 0; i < listening_; ++i) {
+    const IpAddress& ip = sockets_[i]->local().ip;
+    if (ip.family() == family) return ip;
+    anywhere = anywhere || ip.is_unspecified();
+  }
+  if (anywhere) return IpAddress::any(family);
+  return std::nullopt;
 }
 
 void SocketTable::close(SocketId id) {

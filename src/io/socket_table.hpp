@@ -20,7 +20,10 @@ class SocketTable {
   /// `listening` get the ids from 0 on.
   explicit SocketTable(std::vector<UdpSocket> listening);
 
-  /// Any port of any address. Fails with IoErrc::too_many_sockets, or as UdpSocket::open.
+  /// Any port of the address that the first listening socket of `family` is bound to: who binds a
+  /// node to one uplink wants nothing to leave by another. Fails with IoErrc::too_many_sockets,
+  /// with address_family_not_supported if the node listens on addresses of the other family alone,
+  /// or as UdpSocket::open.
   Result<SocketId> open(IpFamily family);
   /// Nothing happens if there is no such socket, or if it is one of `listening`.
   void close(SocketId id);
@@ -30,6 +33,9 @@ class SocketTable {
     const auto index = static_cast<std::size_t>(id);
     return index < sockets_.size() && sockets_[index] ? &*sockets_[index] : nullptr;
   }
+
+  /// Where sockets of `family` that go out are to be bound: nothing if nowhere.
+  [[nodiscard]] std::optional<IpAddress> outgoing_address(IpFamily family) const;
 
   /// In order of id; those opened after the last call of `take_opened` are still to be watched.
   [[nodiscard]] std::vector<SocketId> ids() const;

@@ -44,6 +44,11 @@ class Usage(CliTest):
             with self.subTest(arguments=arguments):
                 self.check_one_line(self.run_text(*arguments), 2, "^quicmesh: ", word)
 
+    def test_what_excludes_itself_or_is_no_number_is_bad_usage(self):
+        node = "kaaaaaaaaa"
+        for words in (["--relay-only", "--direct-only"], ["--timeout", "nan"], ["--interval", "inf"]):
+            self.assertEqual(self.run_json("ping", node, *words).code, 2, words)
+
     def test_with_json_a_usage_error_is_an_event_too(self):
         done = self.run_json("ping", "not-a-node")
         self.assertEqual(done.code, 2)
