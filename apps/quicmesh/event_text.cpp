@@ -165,6 +165,27 @@ constexpr std::array forms{
            return fmt::format("relay {}  down: {}{}", short_id(event, "relay"),
                               member(event, "reason"), tried.empty() ? "" : " (" + tried + ")");
          }},
+    Form{"turn_up",
+         [](const Object& event) {
+           return fmt::format("TURN    {} relays for this node at {}", member(event, "server"),
+                              member(event, "relayed"));
+         }},
+    Form{"turn_down",
+         [](const Object& event) {
+           return fmt::format("TURN    {} does not relay: {}; {}", member(event, "server"),
+                              member(event, "reason"), member(event, "hint"));
+         }},
+    Form{"port_mapped",
+         [](const Object& event) {
+           return fmt::format("port    {} is forwarded by the gateway ({}) for {} s",
+                              member(event, "external"), member(event, "protocol"),
+                              integer_of(event, "lifetime_s"));
+         }},
+    Form{"port_mapping_failed",
+         [](const Object& event) {
+           return fmt::format("no port mapping: {}; {}", member(event, "reason"),
+                              member(event, "hint"));
+         }},
     Form{"path_refused",
          [](const Object& event) {
            return fmt::format("{}  stays where it was: {} does not answer", short_id(event, "peer"),

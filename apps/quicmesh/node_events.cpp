@@ -20,9 +20,10 @@ struct ToJson {
   Objects operator()(const event::PeerUp& up) const {
     return {object{{"event", "peer_up"},
                    {"peer", up.peer.to_hex()},
-                   {"path", path_name(up.relay)},
+                   {"path", path_name(up.relay, up.over_turn)},
                    {"remote", up.remote.to_string()},
                    {"relay", relay_value(up.relay)},
+                   {"turn", up.over_turn},
                    {"dialled_by_us", up.dialled_by_us}}};
   }
 
@@ -54,9 +55,10 @@ struct ToJson {
                            {"peer", changed.peer.to_hex()},
                            {"from", changed.from.to_string()},
                            {"to", changed.to.to_string()},
-                           {"from_path", path_name(changed.from_relay)},
-                           {"path", path_name(changed.to_relay)},
+                           {"from_path", path_name(changed.from_relay, changed.from_turn)},
+                           {"path", path_name(changed.to_relay, changed.to_turn)},
                            {"relay", relay_value(changed.to_relay)},
+                           {"turn", changed.to_turn},
                            {"rtt_us", microseconds(changed.rtt)}}};
     if (changed.stall > Duration{})
       objects.push_back(
@@ -116,6 +118,41 @@ struct ToJson {
     return {object{{"event", "network_changed"}, {"addresses", std::move(addresses)}}};
   }
 
+  Objects operator()(const event::TurnUp& up) const {
+    return {object{{"event", "turn_up"},
+                   {"server", up.server.to_string()},
+                   {"relayed", up.relayed.to_string()}}};
+  }
+
+  Objects operator()(const event::TurnDown& down) const {
+    const auto told = make_failure("no TURN relay", down.error);
+    return {object{{"event", "turn_down"},
+                   {"server", down.server.to_string()},
+                   {"code", told.code},
+                   {"reason", down.error.message()},
+                   {"hint", told.hint}}};
+  }
+
+  Objects operator()(const event::PortMapped& mapped) const {
+    return {object{
+        {"event", "port_mapped"},
+        {"protocol", mapped.protocol == PortMappingProtocol::nat_pmp ? "nat-pmp" : "upnp"},
+        {"external", mapped.external.to_string()},
+        {"port", mapped.port},
+        {"lifetime_s", std::chrono::duration_cast<std::chrono::seconds>(mapped.lifetime).count()}}};
+  }
+
+  Objects operator()(const event::PortMappingFailed& failed) const {
+    const auto told = make_failure("no port mapping", failed.error);
+    object json{{"event", "port_mapping_failed"},
+                {"code", told.code},
+                {"reason", failed.error.message()},
+                {"hint", told.hint},
+                {"external", nullptr}};
+    if (failed.external) json["external"] = failed.external->to_string();
+    return {std::move(json)};
+  }
+
   Objects operator()(const event::HandlerFailed& failed) const {
     auto told = to_json(make_failure(fmt::format("the protocol {} failed", failed.protocol),
                                      failed.error, failed.reason));
@@ -126,8 +163,8 @@ struct ToJson {
 
 }  // namespace
 
-const char* path_name(const std::optional<NodeId>& relay) {
-  return relay ? "relayed" : "direct";
+const char* path_name(const std::optional<NodeId>& relay, bool over_turn) {
+  return relay || over_turn ? "relayed" : "direct";
 }
 
 const char* leg_name(bool over_tls) {

@@ -150,15 +150,17 @@ asio::awaitable<Outcome<void>> exchange_all(Operation& operation, const PingRequ
       if (!tally.first_byte_ms) tally.first_byte_ms = seconds_since(start) * 1e3;
       auto asking = current_path(operation.host, peer);
       const PathStatus path = co_await std::move(asking);
-      tally.path = path_name(path.relay);
-      if (!path.relay && !tally.direct_ms) tally.direct_ms = seconds_since(start) * 1e3;
+      tally.path = path_name(path.relay, path.kind == PathKind::turn);
+      if (!path.relay && path.kind != PathKind::turn && !tally.direct_ms)
+        tally.direct_ms = seconds_since(start) * 1e3;
       operation.emit({{"event", "pong"},
                       {"seq", seq},
                       {"rtt_us", static_cast<std::int64_t>(rtt_us)},
                       {"path", tally.path},
                       {"remote", path.remote.to_string()},
                       {"relay", relay_value(path.relay)}});
-      if (request.until_direct && !path.relay) co_return Outcome<void>();
+      if (request.until_direct && !path.relay && path.kind != PathKind::turn)
+        co_return Outcome<void>();
     } else if (answered.error() == std::make_error_code(std::errc::timed_out)) {
       operation.emit({{"event", "lost"}, {"seq", seq}});
     } else {

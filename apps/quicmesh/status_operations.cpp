@@ -47,7 +47,7 @@ boost::json::object counters_of(const NodeStatus& status) {
 boost::json::object path_of(std::size_t row, const PathStatus& path) {
   boost::json::object event{{"event", "path"},
                             {"row", row},
-                            {"path", path_name(path.relay)},
+                            {"path", path_name(path.relay, path.kind == PathKind::turn)},
                             {"kind", to_string(path.kind)},
                             {"remote", path.remote.to_string()},
                             {"relay", relay_value(path.relay)},
@@ -98,7 +98,7 @@ asio::awaitable<int> peers_operation(Operation operation) {
       if (!path.current) continue;
       operation.emit({{"event", "peer"},
                       {"peer", peer.to_hex()},
-                      {"path", path_name(path.relay)},
+                      {"path", path_name(path.relay, path.kind == PathKind::turn)},
                       {"relay", relay_value(path.relay)},
                       {"remote", path.remote.to_string()},
                       {"leg", leg_name(path.over_tls)},

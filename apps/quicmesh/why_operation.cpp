@@ -37,7 +37,8 @@ object explanation_of(const Explanation& why) {
   for (const DecisionReport& report : why.decisions)
     decisions.emplace_back(decision_of(report));
   object event{{"event", "why"}, {"peer", why.peer.to_hex()}, {"connected", why.connected}};
-  event["path"] = why.connected ? value(path_name(why.relay)) : value(nullptr);
+  event["path"] =
+      why.connected ? value(path_name(why.relay, why.technique == "relay")) : value(nullptr);
   event["remote"] = why.remote ? value(boost::json::string(why.remote->to_string())) : nullptr;
   event["relay"] = relay_value(why.relay);
   event["rule"] = text_or_null(why.rule);

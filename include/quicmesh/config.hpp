@@ -30,6 +30,13 @@ enum class Reach : std::uint8_t {
   relay_only
 };
 
+/// Where to find a TURN server (RFC 8656), and this node's long-term credentials there.
+struct TurnAccount {
+  HostPort server;
+  std::string username;
+  std::string password;
+};
+
 struct Config {
   /// Declared so that this is no aggregate: g++ 12 destroys aggregates made within a co_await
   /// expression twice, and `co_await Node::start(executor, Config())` is what everybody writes.
@@ -67,6 +74,13 @@ struct Config {
   /// Servers that are asked what the NAT here does, besides the relays: any that speak STUN
   /// (RFC 8489), better those that speak RFC 5780 too.
   std::vector<SocketAddress> stun_servers;
+  /// TURN servers, at most two and of IPv4, to relay for this node: connections fall back on them,
+  /// and nodes with an account at the same server reach each other over it (event::TurnUp).
+  std::vector<TurnAccount> turn;
+  /// Asks the gateway of the network by NAT-PMP and UPnP-IGD to forward the ports of `listen`, as
+  /// far as they are of IPv4 and not on loopback alone. It costs two threads that sleep, and opens
+  /// ports in somebody's router: so programs ask for it, as `quicmesh up` does.
+  bool port_mapping = false;
   /// Which paths connections that this node dials may use.
   Reach reach = Reach::any;
   /// Documentation and CGN ranges count as public addresses. For laboratories only.

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -17,6 +18,9 @@
 
 namespace quicmesh {
 
+/// How a gateway was asked to map a port.
+enum class PortMappingProtocol : std::uint8_t { nat_pmp, upnp_igd };
+
 namespace event {
 
 /// A connection to `peer` stands; both sides are proved.
@@ -25,6 +29,7 @@ struct PeerUp {
   SocketAddress remote;  // the relay's if there is one
   bool dialled_by_us = false;
   std::optional<NodeId> relay;
+  bool over_turn = false;  // `remote` is then the peer as a TURN server of ours sees it
 };
 
 /// The connection to `peer` is gone. `reason` is the text of the side that ended it.
@@ -57,6 +62,8 @@ struct PathChanged {
   Duration stall{};
   std::optional<NodeId> from_relay;
   std::optional<NodeId> to_relay;
+  bool from_turn = false;
+  bool to_turn = false;
 };
 
 /// This node can be reached over `relay`, which sees it at `observed`.
@@ -112,11 +119,40 @@ struct HandlerFailed {
   std::string reason;     // what() of the exception
 };
 
+/// The TURN server relays for this node, at `relayed`. Nodes with an account at the same server
+/// reach this one there, by that address.
+struct TurnUp {
+  SocketAddress server;
+  SocketAddress relayed;
+};
+
+/// It does not, or no longer; it is asked again.
+struct TurnDown {
+  SocketAddress server;
+  std::error_code error;
+};
+
+/// The gateway of this network forwards `external` to this node for `lifetime`; it is renewed.
+struct PortMapped {
+  PortMappingProtocol protocol{};
+  SocketAddress external;
+  std::uint16_t port = 0;  // of this node
+  Duration lifetime{};
+};
+
+/// The gateway maps no port for this node, by either protocol, or does so no longer. The node goes
+/// on; it is asked again now and then.
+struct PortMappingFailed {
+  std::error_code error;
+  std::optional<IpAddress> external;  // what the gateway said, behind a second NAT
+};
+
 }  // namespace event
 
 using Event =
     std::variant<event::PeerUp, event::PeerDown, event::PeerUnreachable, event::HandshakeRefused,
                  event::PathChanged, event::PathRefused, event::HandlerFailed, event::RelayUp,
-                 event::RelayDown, event::NatDetected, event::PunchOver, event::NetworkChanged>;
+                 event::RelayDown, event::NatDetected, event::PunchOver, event::NetworkChanged,
+                 event::PortMapped, event::PortMappingFailed, event::TurnUp, event::TurnDown>;
 
 }  // namespace quicmesh

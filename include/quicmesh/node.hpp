@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "quicmesh/config.hpp"
@@ -46,6 +47,16 @@ struct NatStatus {
   std::optional<NatReport> report;  // of the last discovery that has ended
   std::size_t servers = 0;          // to ask: relays that are up, and those of the configuration
   bool running = false;             // one is under way, or about to begin
+  /// What the gateway forwards to this node; peers are told of it.
+  std::vector<SocketAddress> mapped;
+  std::error_code mapping_error;  // why it forwards nothing; empty while that is not known
+};
+
+/// A TURN server of Config::turn.
+struct TurnStatus {
+  SocketAddress server;
+  std::optional<SocketAddress> relayed;  // where it relays for this node; nothing if it does not
+  std::error_code error;                 // why it does not; empty before it has answered
 };
 
 /// What a closing node still waits for.

@@ -28,10 +28,11 @@ enum class PathKind : std::uint8_t {
   mapped,            // of a port that the peer has its gateway forward
   given,             // the address that was dialled
   relay,
+  turn,  // of the peer on a TURN server, of ours or of its own
 };
 
 [[nodiscard]] std::string_view to_string(PathState state);
-/// As ICE has them: "host", "srflx", "prflx"; "mapped", "given", "relay".
+/// As ICE has them: "host", "srflx", "prflx"; "mapped", "given", "relay", "turn".
 [[nodiscard]] std::string_view to_string(PathKind kind);
 
 struct PathStatus {

@@ -31,6 +31,8 @@ std::string_view to_string(PathKind kind) {
       return "mapped";
     case PathKind::given:
       return "given";
+    case PathKind::turn:
+      return "turn";
     case PathKind::relay:
       break;
   }
