@@ -71,6 +71,8 @@ SocketAddress Nat::as_seen(NatDependence dependence, const SocketAddress& remote
 SocketAddress Nat::translate_outbound(Instant now, const SocketAddress& inner,
                                       const SocketAddress& destination) {
   expire(now);
+  const auto came_by = answered_by_.find({inner, destination});
+  if (came_by != answered_by_.end()) return came_by->second;
   const std::uint32_t index = find_or_make(now, inner, destination);
   refresh(now, index);
   permit(now, mappings_[index], destination);
@@ -81,6 +83,12 @@ std::expected<SocketAddress, NatDrop> Nat::translate_inbound(Instant now,
                                                              const SocketAddress& external,
                                                              const SocketAddress& source) {
   expire(now);
+  if (const auto forward = forwarded_.find(external); forward != forwarded_.end()) {
+    if (answered_by_.size() < config_.mappings_max) {
+      answered_by_.try_emplace({forward->second, source}, external);
+    }
+    return forward->second;
+  }
   const auto found = by_external_.find(external);
   if (found == by_external_.end()) {
     ++counters_.unmapped;
@@ -110,7 +118,13 @@ std::expected<Nat::Hairpinned, NatDrop> Nat::hairpin(Instant now, const SocketAd
   return Hairpinned{source, *destination};
 }
 
+void Nat::forward(const SocketAddress& external, const SocketAddress& inner) {
+  forwarded_[external] = inner;
+}
+
 void Nat::rebind() {
+  forwarded_.clear();
+  answered_by_.clear();
   mappings_.clear();
   free_.clear();
   by_key_.clear();
@@ -172,7 +186,7 @@ SocketAddress Nat::allocate(const SocketAddress& inner) {
   }
   // At most half of the ports are taken, so this ends (`check`).
   external.port = wrapped_port(step);
-  while (by_external_.contains(external))
+  while (by_external_.contains(external) || forwarded_.contains(external))
     external.port = wrapped_port(++step);
   last_port_ = external.port;
   return external;

@@ -14,6 +14,9 @@
 // Hairpinning (REQ-9a): a datagram from inside to an external endpoint comes back in with the
 // *external* source address and port of its sender.
 //
+// A forwarded port (`forward`, as a gateway does it for UPnP-IGD or NAT-PMP) is open to everybody;
+// what is answered there leaves by it. All else that its host sends is translated as ever.
+//
 // Bounds: `mappings_max` a NAT, `permissions_max` a mapping; in both the one that would expire
 // first goes, and is counted.
 #pragma once
@@ -110,6 +113,9 @@ class Nat {
   std::expected<Hairpinned, NatDrop> hairpin(Instant now, const SocketAddress& inner,
                                              const SocketAddress& external);
 
+  /// Forwards `external`, of one of the external addresses, to `inner` until it forgets.
+  void forward(const SocketAddress& external, const SocketAddress& inner);
+
   /// Forgets everything, as a reboot does; later ports bear no relation to the earlier ones.
   void rebind();
 
@@ -167,6 +173,8 @@ class Nat {
   std::vector<std::uint32_t> free_;
   std::unordered_map<MappingKey, std::uint32_t, MappingKeyHash> by_key_;
   std::unordered_map<SocketAddress, std::uint32_t> by_external_;
+  std::unordered_map<SocketAddress, SocketAddress> forwarded_;                 // external to inner
+  std::unordered_map<MappingKey, SocketAddress, MappingKeyHash> answered_by_;  // who came so, where
   std::uint32_t first_to_expire_ = no_mapping;
   std::uint32_t last_to_expire_ = no_mapping;
   NatCounters counters_;

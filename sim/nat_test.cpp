@@ -193,6 +193,20 @@ TEST(Nat, pairs_an_inner_host_with_one_address_of_the_pool) {
   EXPECT_EQ(used.size(), 3u);
 }
 
+TEST(Nat, a_forwarded_port_is_open_and_answers_leave_by_it) {
+  const auto remote = endpoint("198.51.100.1:1");
+  const auto other = endpoint("198.51.100.1:2");
+  const auto external = endpoint("203.0.113.1:4433");
+  Nat nat = make_nat({.mapping = address_and_port_dependent});
+  EXPECT_FALSE(nat.translate_inbound(at(0s), external, remote));
+  nat.forward(external, inner);
+  EXPECT_EQ(nat.translate_inbound(at(0s), external, remote), inner);
+  EXPECT_EQ(nat.translate_outbound(at(0s), inner, remote), external);
+  EXPECT_NE(nat.translate_outbound(at(0s), inner, other), external) << "nobody came from there";
+  nat.rebind();
+  EXPECT_FALSE(nat.translate_inbound(at(0s), external, remote));
+}
+
 TEST(Nat, forgets_all_mappings_on_rebind) {
   const auto remote = endpoint("198.51.100.1:1");
   Nat nat = make_nat({.filtering = endpoint_independent});

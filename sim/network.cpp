@@ -213,6 +213,10 @@ void Network::rebind_nat(NatId nat) {
   nats_[index_of(nat)].nat.rebind();
 }
 
+void Network::forward_port(NatId nat, const SocketAddress& external, const SocketAddress& inner) {
+  nats_[index_of(nat)].nat.forward(external, inner);
+}
+
 Result<void> Network::renumber_nat(NatId nat, std::vector<IpAddress> addresses) {
   NatBox& box = nats_[index_of(nat)];
   if (auto checked = Nat::check(box.nat.config(), addresses); !checked) return checked;

@@ -135,6 +135,8 @@ class Network {
   Result<void> set_link(Instant now, LinkId link, const LinkConfig& config);
   void set_link_state(LinkId link, LinkState state);
   void rebind_nat(NatId nat);
+  /// See Nat::forward.
+  void forward_port(NatId nat, const SocketAddress& external, const SocketAddress& inner);
   /// The NAT gets other external addresses and forgets its mappings, as after a new DHCP lease.
   Result<void> renumber_nat(NatId nat, std::vector<IpAddress> addresses);
 

@@ -114,9 +114,28 @@ array prospects_of(const NatProfile& profile) {
   return list;
 }
 
-object event_of(const NatReport& report) {
+array texts_of(const std::vector<SocketAddress>& addresses) {
+  array texts;
+  for (const SocketAddress& address : addresses)
+    texts.emplace_back(address.to_string());
+  return texts;
+}
+
+/// How the NAT treats peers of this node: a forwarded port is open to all of them.
+NatProfile profile_in_effect(const NatStatus& status) {
+  NatProfile profile = status.report->profile;
+  if (status.mapped.empty()) return profile;
+  profile.mapping = NatBehaviour::endpoint_independent;
+  profile.filtering = NatBehaviour::endpoint_independent;
+  return profile;
+}
+
+/// `status` has a report.
+object event_of(const NatStatus& status) {
+  const NatReport& report = *status.report;
   const NatProfile& profile = report.profile;
-  const std::string_view remedy = to_sentence(remedy_for(profile));
+  const NatProfile in_effect = profile_in_effect(status);
+  const std::string_view remedy = to_sentence(remedy_for(in_effect));
   object event{{"event", "doctor"},
                {"type", to_string(classic_type(profile))},
                {"mapping", to_string(profile.mapping)},
@@ -132,9 +151,15 @@ object event_of(const NatReport& report) {
                {"ipv6", to_string(profile.ipv6)},
                {"ipv6_filtering", to_string(profile.ipv6_filtering)},
                {"port_mapping", port_mapping_of(profile.port_mapping)},
+               {"mapped", texts_of(status.mapped)},
                {"servers_answered", report.servers_answered},
                {"rtt_us", microseconds_or_null(report.rtt)},
-               {"prospects", prospects_of(profile)}};
+               {"prospects", prospects_of(in_effect)}};
+  event["mapping_error"] = nullptr;
+  if (status.mapping_error) {
+    event["mapping_error"] = object{{"reason", status.mapping_error.message()},
+                                    {"hint", hint(status.mapping_error)}};
+  }
   event["external"] = nullptr;
   if (report.external) event["external"] = report.external->to_string();
   event["lifetime_s"] = nullptr;
@@ -187,7 +212,7 @@ asio::awaitable<int> doctor_operation(Operation operation) {
   auto waiting = wait_for_report(operation);
   const auto status = co_await std::move(waiting);
   if (!status) co_return operation.fail(status.error());
-  object event = event_of(*status->report);
+  object event = event_of(*status);
   auto listing = relays_of(*node);
   event["relays"] = co_await std::move(listing);
   auto measuring = mtu_of(*node);

@@ -130,6 +130,14 @@ std::string doctor_text(const Object& event) {
     add_line(text, name, member(event, key));
   const std::string gateway = list_text(event, "port_mapping");
   add_line(text, "port mapping", gateway.empty() ? "no gateway has answered" : gateway);
+  const std::string mapped = list_text(event, "mapped");
+  if (!mapped.empty()) add_line(text, "forwarded", mapped + ", to this node");
+  const boost::json::value* error = event.if_contains("mapping_error");
+  if (error != nullptr && error->is_object()) {
+    add_line(text, "not forwarded",
+             fmt::format("{}; {}", member(error->get_object(), "reason"),
+                         member(error->get_object(), "hint")));
+  }
   if (integer_of(event, "mtu_bytes") > 0)
     add_line(text, "MTU", fmt::format("{} bytes of UDP payload", integer_of(event, "mtu_bytes")));
   add_line(text, "servers",

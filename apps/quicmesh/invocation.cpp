@@ -35,6 +35,9 @@ void add_node_settings(CLI::App& command, Invocation& invocation) {
       "--relay-only", [&invocation] { invocation.flags["path"] = {"relay"}; },
       "reach others over relays alone");
   command.add_flag_callback(
+      "--no-port-mapping", [&invocation] { invocation.flags["port_mapping"] = {"false"}; },
+      "do not ask the gateway to forward the port");
+  command.add_flag_callback(
       "--no-mdns", [&invocation] { invocation.flags["mdns"] = {"false"}; },
       "reserved: nothing is looked for yet");
   auto* direct_only = command.add_flag_callback(

@@ -166,6 +166,7 @@ int run_host_process(const Settings& settings, const DataFolder& folder, Output&
   // What stays up says first where it is.
   const bool stays = process.run.body || text_of(process.run.request, "cmd") == "recv";
   output.write_in_background(stays);
+  process.host.stays = stays;
   {
     asio::io_context context(1);
     asio::thread_pool pool(blocking_threads);

@@ -38,6 +38,7 @@ asio::awaitable<Outcome<void>> NodeHost::start(asio::thread_pool& pool) {
   executor_ = co_await asio::this_coro::executor;
   started_ = std::chrono::steady_clock::now();
   Config config = settings_.node_config();
+  config.port_mapping = config.port_mapping && stays;
   std::string where;
   for (const SocketAddress& address : config.listen)
     where.append(where.empty() ? " on " : ", ").append(address.to_string());

@@ -67,6 +67,8 @@ class NodeHost {
   /// dials that fail.
   void keep_bootstrapped(const EventSink& emit);
 
+  /// Set before `start` for a node that stays: its port is worth a mapping at the gateway.
+  bool stays = false;
   /// An operation takes incoming files; there is one at a time.
   bool receiving_files = false;
   /// Transfers that were still going on when their operation ended.

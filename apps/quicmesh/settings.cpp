@@ -33,6 +33,8 @@ constexpr std::array specs{
                 "TCP addresses for relay clients without UDP; usually port 443"},
     SettingSpec{"relay_tls_port", Kind::port, "443", "TCP port of relays without UDP; 0: never"},
     SettingSpec{"stun", Kind::addresses, "", "STUN servers to ask about the NAT, besides relays"},
+    SettingSpec{"port_mapping", Kind::flag, "true",
+                "have the gateway forward the port, by UPnP or NAT-PMP (up, recv)"},
     SettingSpec{"allow_bogon", Kind::flag, "false",
                 "documentation and CGN addresses count as public; for laboratories"},
     SettingSpec{"congestion", Kind::choice, "bbr", "congestion control", "bbr cubic"},
@@ -267,6 +269,7 @@ Config Settings::node_config() const {
   config.relay_tls_listen = addresses("relay_tls");
   config.relay_tls_port =
       static_cast<std::uint16_t>(parse_number(text("relay_tls_port"), 0, 65'535));
+  config.port_mapping = flag("port_mapping");
   config.laboratory_addresses = flag("allow_bogon");
   if (text("path") == "direct") config.reach = Reach::direct_only;
   if (text("path") == "relay") config.reach = Reach::relay_only;

@@ -146,6 +146,10 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config,
       std::make_shared<io::NodeHub>(executor, id, std::move(infos), std::move(config.runtime));
   hub->tunnel_addresses = std::move(tunnel_addresses);
   hub->start(std::move(*hosted));
+  // Whoever keeps to relays does not want to be reached otherwise.
+  if (config.port_mapping && config.reach != Reach::relay_only) {
+    hub->map_ports(config.laboratory_addresses ? AddressRules::laboratory : AddressRules::internet);
+  }
   return hub;
 }
 
@@ -311,6 +315,8 @@ Task<NatStatus> Node::nat_status() {
     if (core.nat()) status.report = report_of(*core.nat());
     status.servers = core.nat_watch().servers().size();
     status.running = core.nat_watch().is_running(now);
+    status.mapped = core.mapped_addresses().addresses;
+    status.mapping_error = core.mapped_addresses().error;
     return status;
   };
   return ask_core<NatStatus>(hub_, std::move(look));

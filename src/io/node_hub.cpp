@@ -57,6 +57,12 @@ void NodeHub::start(std::unique_ptr<HostedNode> node) {
 }
 
 std::shared_ptr<Runtime> NodeHub::shut_down() {
+  std::shared_ptr<PortMapper> port_mapper;
+  {
+    const std::scoped_lock lock(mutex_);
+    port_mapper = std::move(port_mapper_);
+  }
+  port_mapper.reset();  // waits a moment for the gateway to take its mappings back
   mailbox_->remove(hosted_);
   Batch batch;
   std::shared_ptr<Runtime> runtime;
@@ -76,6 +82,7 @@ std::shared_ptr<Runtime> NodeHub::shut_down() {
 }
 
 void NodeHub::abandon() {
+  stop_mapping();
   std::vector<Waiter> orphans;  // destroyed when no lock is held: their frames hold our handles
   std::shared_ptr<Runtime> runtime;
   {

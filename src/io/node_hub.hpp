@@ -30,6 +30,7 @@
 #include "io/heap_trim.hpp"
 #include "io/node_client.hpp"
 #include "io/node_driver.hpp"
+#include "io/port_mapper.hpp"
 #include "io/stream_state.hpp"
 #include "io/wait_slot.hpp"
 #include "io/write_budget.hpp"
@@ -56,6 +57,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
 
   /// Puts the node on the network thread.
   void start(std::unique_ptr<HostedNode> node);
+  /// Has the ports of its sockets mapped from now on; after `start` (node_hub_mapping.cpp).
+  void map_ports(AddressRules rules);
   /// Ends the node without flushing; for ~Node. Takes the runtime out, for the caller to drop.
   std::shared_ptr<Runtime> shut_down();
   /// The user's execution context goes away: all waiting coroutines are destroyed.
@@ -188,6 +191,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void on_event(PeerDatagram& event);
   void on_event(NodeClosed& event);
   void report(Event event);
+  void take_mappings(const PortMappingNews& news);
+  void stop_mapping();
   void note_reason(const NodeId& peer, const std::string& reason);
   void take_in(const std::shared_ptr<StreamState>& stream);
   void take_in_flow(const PeerStreamOpened& event, const std::shared_ptr<Node::FlowHandler>& run);
@@ -225,6 +230,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
 
   // Guarded by mutex_.
   std::shared_ptr<Runtime> runtime_;  // shared by the nodes on it
+  // Shared with whoever stops it, because that takes locks of its own; null without mapping.
+  std::shared_ptr<PortMapper> port_mapper_;
   std::optional<Executor> executor_;  // empty once its context is gone
   std::optional<Executor> work_;      // keeps it running while the node is
   Phase phase_ = Phase::open;
@@ -261,6 +268,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   std::vector<std::shared_ptr<FlowState>> unready_flows_;
   Instant deadline_ = never;
   HeapTrim heap_trim_;
+  PortMappingNews mappings_;   // as they were told
   bool streams_lost_ = false;  // in this turn
   bool core_closed_ = false;
   struct Draining {

@@ -259,6 +259,7 @@ Task<void> NodeHub::close() {
     if (begin) phase_ = Phase::closing;
   }
   if (begin) {
+    stop_mapping();  // its farewell takes its time meanwhile
     command([this](Instant now, HostedNode&) {
       draining_ = Draining{now + drain_patience, ~std::size_t{0}};
     });
@@ -356,6 +357,7 @@ void NodeHub::on_event(PunchEnded& event) {
 }
 
 void NodeHub::on_event(NetworkChanged& event) {
+  if (port_mapper_) port_mapper_->check_now();
   report(event::NetworkChanged{std::move(event.addresses)});
 }
 

@@ -30,6 +30,17 @@ void NatWatch::set_local_addresses(std::vector<IpAddress> addresses) {
 void NatWatch::set_gateway(std::optional<IpAddress> external, PortMappingProtocols protocols) {
   gateway_external_ = external;
   port_mapping_ = protocols;
+  if (result_) add_gateway(*result_);
+}
+
+// It may answer long after the servers did. What they show of a carrier's NAT is better evidence.
+void NatWatch::add_gateway(NatDiscovered& found) const {
+  NatProfile& profile = found.profile;
+  profile.port_mapping = port_mapping_;
+  const auto external = report_of(found).external;
+  if (!gateway_external_ || !external || profile.translated != Finding::yes) return;
+  if (profile.cgnat != Finding::unknown) return;
+  profile.cgnat = *gateway_external_ == external->ip ? Finding::no : Finding::yes;
 }
 
 void NatWatch::set_servers(Instant now, std::vector<DiscoveryServer> servers) {
@@ -100,6 +111,7 @@ std::optional<NatDiscoveryEvent> NatWatch::poll_event() {
   } else if (const auto* close = std::get_if<CloseSocket>(&*event)) {
     std::erase(sockets_, close->socket);
   } else if (auto* found = std::get_if<NatDiscovered>(&*event)) {
+    add_gateway(*found);
     result_ = *found;
     run_.reset();  // its sockets were given back before
     if (is_conclusive(result_->profile)) {

@@ -26,7 +26,7 @@ class NatWatch {
   explicit NatWatch(SecureRng& rng) : rng_(rng) {}
 
   void set_local_addresses(std::vector<IpAddress> addresses);
-  /// What a gateway said by a port-mapping protocol.
+  /// What a gateway said by a port-mapping protocol; the last result is completed by it.
   void set_gateway(std::optional<IpAddress> external, PortMappingProtocols protocols);
   /// Replaces the servers; those beyond NatDiscovery::servers_max are left out.
   void set_servers(Instant now, std::vector<DiscoveryServer> servers);
@@ -55,6 +55,7 @@ class NatWatch {
  private:
   void begin(Instant now);
   void drop_run();
+  void add_gateway(NatDiscovered& found) const;
   /// The run's own number of a wish; nothing if it was a former run's.
   [[nodiscard]] std::optional<SocketRequestId> own_number(SocketRequestId id) const;
 

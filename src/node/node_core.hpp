@@ -29,6 +29,7 @@
 #include "node/decision_log.hpp"
 #include "node/hole_punching.hpp"
 #include "node/local_endpoint.hpp"
+#include "node/mapped_addresses.hpp"
 #include "node/nat_watch.hpp"
 #include "node/node_event.hpp"
 #include "node/relay_host.hpp"
@@ -68,6 +69,9 @@ class NodeCore {
   /// After `suspend`, or after the machine slept: connections whose time-out is over end, the
   /// others are treated as after a change of network, and their diallers show themselves at once.
   void resume(Instant now, std::span<const IpAddress> own);
+  /// What the gateway forwards to this node; replaces what was known. Peers are told of it.
+  void set_mapped_addresses(Instant now, MappedAddresses mapped);
+  [[nodiscard]] const MappedAddresses& mapped_addresses() const { return mapped_; }
   /// Documentation ranges count as public: for laboratories only.
   /// Before `serve_as_relay`.
   void set_address_rules(AddressRules rules);
@@ -179,6 +183,8 @@ class NodeCore {
   void ask_stand_in(const AskStandIn& ask);
   void take_punch_events(Instant now);
   void note_own_reach();
+  [[nodiscard]] bool is_seen_elsewhere(const SocketAddress& mapped) const;
+  void sign_profile(Instant now, const NatProfile& profile);
   void consider_punching(Instant now, const PeerCandidates& told, const CandidateContext& context);
   void refuse(const PeerStreamOpened& opened);
 
@@ -204,6 +210,7 @@ class NodeCore {
   RelayUser relay_user_;
   std::optional<RelayHost> relay_host_;
   std::vector<LocalEndpoint> endpoints_;
+  MappedAddresses mapped_;
   AddressRules rules_ = AddressRules::internet;
   PathPolicy policy_ = PathPolicy::any;
   std::map<NodeId, SocketAddress> observed_;  // this node, as each relay sees it

@@ -20,6 +20,8 @@ constexpr std::string_view allow_direct = "Run the node without relay-only";
 constexpr std::string_view too_narrow =
     "A direct path exists, but it does not carry the 1,200 bytes that QUIC needs";
 constexpr std::string_view by_policy = "Only relayed paths are allowed here";
+constexpr std::string_view mapped_there = "The peer's gateway forwards a port to it";
+constexpr std::string_view mapped_here = "This node's gateway forwards a port to it";
 constexpr std::string_view no_plan = "The NAT of one of the two nodes is not known";
 
 template <class Kind>
@@ -213,7 +215,13 @@ Explanation NodeCore::explain(Instant now, const NodeId& peer) const {
       const bool punched = known.punched && known.punch && same_path(*known.punched, *path);
       const auto by = punched ? known.punch->technique : PunchTechnique::plain;
       out.technique = to_string(by);
+      const bool unplanned = !punched && plan && plan->technique != PunchTechnique::plain;
       if (plan) out.reason = to_sentence(plan->reason);
+      if (kind_of(peer, *path) == PathKind::mapped) {
+        out.reason = mapped_there;
+      } else if (unplanned && !mapped_.addresses.empty()) {
+        out.reason = mapped_here;
+      }
     }
   } else if (known.failed) {
     out.reason = known.failed->message();

@@ -111,6 +111,12 @@ void NodeCore::take_punch_events(Instant now) {
   }
 }
 
+void NodeCore::sign_profile(Instant now, const NatProfile& profile) {
+  using std::chrono::seconds;
+  const auto elapsed = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
+  nat_record_ = sign_nat_profile(identity_, profile, WallTime{wall_offset_s_ + elapsed});
+}
+
 void NodeCore::take_nat_events(Instant now) {
   while (auto event = nat_watch_.poll_event()) {
     if (const auto* open = std::get_if<OpenSocket>(&*event)) {
@@ -120,10 +126,8 @@ void NodeCore::take_nat_events(Instant now) {
     } else if (const auto* close = std::get_if<CloseSocket>(&*event)) {
       desk_.give_back(*close);
     } else if (auto* found = std::get_if<NatDiscovered>(&*event)) {
-      using std::chrono::seconds;
-      const auto elapsed = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
       relay_user_.tunnels().set_udp_blocked(found->profile.udp_blocked == Finding::yes);
-      nat_record_ = sign_nat_profile(identity_, found->profile, WallTime{wall_offset_s_ + elapsed});
+      sign_profile(now, found->profile);
       tell_candidates();
       note_own_reach();
       for (const NodeId& peer : connectivity_->peers())

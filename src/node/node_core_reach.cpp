@@ -196,7 +196,14 @@ void NodeCore::tell_candidates(bool again) {
         message.candidates, [&](const Candidate& one) { return one.address == address; });
     if (!known) message.candidates.push_back({kind, address});
   };
-  // Only so many are told: a machine may have many interfaces that nobody else reaches.
+  // Only so many are told: a machine may have many interfaces that nobody else reaches. Of one host
+  // only two ports are probed, so the mapped one, which is open to all, comes before what further
+  // relays see; and behind the first, because peers judge networks and plans by a reflexive one,
+  // which behind a port-preserving NAT is the same.
+  if (!observed_.empty()) add(CandidateKind::server_reflexive, observed_.begin()->second);
+  for (const SocketAddress& address : mapped_.addresses) {
+    if (!is_seen_elsewhere(address)) add(CandidateKind::mapped, address);
+  }
   for (const auto& [relay, address] : observed_)
     add(CandidateKind::server_reflexive, address);
   for (const LocalEndpoint& endpoint : endpoints_)

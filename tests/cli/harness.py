@@ -119,8 +119,9 @@ class CliTest(unittest.TestCase):
         self.environment = {
             key: value for key, value in os.environ.items()
             if not key.startswith(("QUICMESH_", "XDG_"))}
+        # Nothing is asked of the router of whoever runs the tests.
         self.environment.update(HOME=str(self.folder), XDG_CONFIG_HOME=str(self.folder / "xdg-config"),
-                                XDG_DATA_HOME=str(self.folder / "xdg-data"))
+                                XDG_DATA_HOME=str(self.folder / "xdg-data"), QUICMESH_PORT_MAPPING="false")
 
     def run_text(self, *arguments, before=None):
         """Runs to the end without --json."""

@@ -70,7 +70,8 @@ class Mesh:
         self.environment = {key: value for key, value in os.environ.items()
                             if not key.startswith(("QUICMESH_", "XDG_"))}
         self.environment.update(HOME=str(self.folder), XDG_CONFIG_HOME=str(self.folder / "xdg-config"),
-                                XDG_DATA_HOME=str(self.folder / "xdg-data"), QUICMESH_ALLOW_BOGON="1")
+                                XDG_DATA_HOME=str(self.folder / "xdg-data"), QUICMESH_ALLOW_BOGON="1",
+                                QUICMESH_PORT_MAPPING="false")
         self.running = []
 
     def close(self):
