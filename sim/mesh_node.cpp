@@ -66,6 +66,8 @@ struct TraceText {
   std::string operator()(const RelayDown& e) {
     return "relay_down " + e.relay.prefix() + " " + e.reason.message();
   }
+  std::string operator()(const TurnServerUp& e) { return "turn_up " + e.relayed.to_string(); }
+  std::string operator()(const TurnServerDown& e) { return "turn_down " + e.error.message(); }
   std::string operator()(const NodeClosed& e) { return "closed " + std::to_string(e.bytes_lost); }
 };
 

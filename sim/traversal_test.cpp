@@ -189,6 +189,22 @@ TEST(TraversalPolicy, relay_only_stays_relayed) {
   EXPECT_EQ(attestations(world), 0u);
 }
 
+// A peer may say of any address that a TURN server relays for it there.
+TEST(TraversalPolicy, relay_only_goes_to_no_address_that_the_peer_calls_relayed) {
+  World world(1, full_cone, full_cone);
+  ASSERT_TRUE(world.dial(PathPolicy::relay_only));
+  world.b->command([](NodeCore& core, Instant) {
+    CandidatesMessage told;
+    told.candidates.push_back(
+        {CandidateKind::relayed, SocketAddress::parse("203.0.113.2:4433").value()});
+    core.connectivity().set_candidates(std::move(told));
+  });
+  (void)world.simulation.run_for(10s);
+  EXPECT_TRUE(world.relayed());
+  for (const PathReport& path : world.a->core().connectivity().paths(world.b->id()))
+    EXPECT_TRUE(is_relayed(path.path)) << path.path.remote.to_string();
+}
+
 TEST(TraversalPolicy, a_relay_does_not_wait_for_an_address_that_is_silent) {
   World world(5, full_cone, full_cone);
   ASSERT_TRUE(world.simulation.run_until([&] { return world.relays_up >= 2; }, 5s));

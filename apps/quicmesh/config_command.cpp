@@ -8,13 +8,14 @@ namespace quicmesh::cli {
 namespace {
 
 boost::json::value value_of(const SettingSpec& spec, const SettingValue& value) {
-  if (spec.kind == SettingKind::addresses || spec.kind == SettingKind::nodes) {
+  if (is_list(spec.kind)) {
     boost::json::array list;
     for (const std::string& text : value.texts)
-      list.emplace_back(valid_utf8(text));
+      list.emplace_back(valid_utf8(shown_text(spec, text)));
     return list;
   }
-  return boost::json::value(valid_utf8(value.texts.empty() ? "" : value.texts.back()));
+  const std::string text = value.texts.empty() ? "" : value.texts.back();
+  return boost::json::value(valid_utf8(shown_text(spec, text)));
 }
 
 int show_settings(const Settings& settings, Output& output) {

@@ -130,6 +130,10 @@ NatProfile profile_in_effect(const NatStatus& status) {
   return profile;
 }
 
+object why_not(const std::error_code& error) {
+  return {{"reason", error.message()}, {"hint", hint(error)}};
+}
+
 /// `status` has a report.
 object event_of(const NatStatus& status) {
   const NatReport& report = *status.report;
@@ -156,10 +160,7 @@ object event_of(const NatStatus& status) {
                {"rtt_us", microseconds_or_null(report.rtt)},
                {"prospects", prospects_of(in_effect)}};
   event["mapping_error"] = nullptr;
-  if (status.mapping_error) {
-    event["mapping_error"] = object{{"reason", status.mapping_error.message()},
-                                    {"hint", hint(status.mapping_error)}};
-  }
+  if (status.mapping_error) event["mapping_error"] = why_not(status.mapping_error);
   event["external"] = nullptr;
   if (report.external) event["external"] = report.external->to_string();
   event["lifetime_s"] = nullptr;
@@ -181,6 +182,20 @@ asio::awaitable<array> relays_of(Node& node) {
                              {"rtt_us", microseconds_or_null(relay.rtt)},
                              {"load_percent", relay.load_percent},
                              {"sessions", relay.sessions}});
+  }
+  co_return list;
+}
+
+asio::awaitable<array> turn_servers_of(Node& node) {
+  array list;
+  auto asking = node.turn_servers();
+  const auto servers = co_await std::move(asking);
+  if (!servers) co_return list;
+  for (const TurnStatus& server : *servers) {
+    object one{{"server", server.server.to_string()}, {"relayed", nullptr}, {"error", nullptr}};
+    if (server.relayed) one["relayed"] = server.relayed->to_string();
+    if (server.error) one["error"] = why_not(server.error);
+    list.emplace_back(std::move(one));
   }
   co_return list;
 }
@@ -215,6 +230,8 @@ asio::awaitable<int> doctor_operation(Operation operation) {
   object event = event_of(*status);
   auto listing = relays_of(*node);
   event["relays"] = co_await std::move(listing);
+  auto listing_turn = turn_servers_of(*node);
+  event["turn"] = co_await std::move(listing_turn);
   auto measuring = mtu_of(*node);
   event["mtu_bytes"] = co_await std::move(measuring);
   operation.emit(event);

@@ -53,6 +53,13 @@ std::string age_text(double seconds) {
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 
+/// What is said of an error with a reason and a hint; empty if there is none.
+std::string why_not_text(const Object& event, std::string_view key) {
+  const boost::json::value* error = event.if_contains(key);
+  if (error == nullptr || !error->is_object()) return "";
+  return member(error->get_object(), "reason") + "; " + member(error->get_object(), "hint");
+}
+
 void add_line(std::string& text, std::string_view name, const std::string& value) {
   if (value.empty()) return;
   if (!text.empty()) text += '\n';
@@ -132,12 +139,7 @@ std::string doctor_text(const Object& event) {
   add_line(text, "port mapping", gateway.empty() ? "no gateway has answered" : gateway);
   const std::string mapped = list_text(event, "mapped");
   if (!mapped.empty()) add_line(text, "forwarded", mapped + ", to this node");
-  const boost::json::value* error = event.if_contains("mapping_error");
-  if (error != nullptr && error->is_object()) {
-    add_line(text, "not forwarded",
-             fmt::format("{}; {}", member(error->get_object(), "reason"),
-                         member(error->get_object(), "hint")));
-  }
+  add_line(text, "not forwarded", why_not_text(event, "mapping_error"));
   if (integer_of(event, "mtu_bytes") > 0)
     add_line(text, "MTU", fmt::format("{} bytes of UDP payload", integer_of(event, "mtu_bytes")));
   add_line(text, "servers",
@@ -148,6 +150,13 @@ std::string doctor_text(const Object& event) {
              fmt::format("{}  {}, {}, load {} %", member(relay, "relay").substr(0, 12),
                          flag_of(relay, "up") ? "up" : "down", ms_text(relay, "rtt_us"),
                          integer_of(relay, "load_percent")));
+  });
+  for_each_object(event, "turn", [&](const Object& turn) {
+    const std::string relayed = member(turn, "relayed");
+    const std::string why_not = why_not_text(turn, "error");
+    std::string state = why_not.empty() ? "no answer yet" : "does not relay: " + why_not;
+    if (!relayed.empty()) state = "relays at " + relayed;
+    add_line(text, "TURN", fmt::format("{}  {}", member(turn, "server"), state));
   });
   text += "\n\nWith a peer whose NAT is";
   for_each_object(event, "prospects", [&](const Object& prospect) {

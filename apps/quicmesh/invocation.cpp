@@ -29,6 +29,7 @@ void add_node_settings(CLI::App& command, Invocation& invocation) {
   add_setting(command, invocation, "--relay-tls", "relay_tls");
   add_setting(command, invocation, "--relay-tls-port", "relay_tls_port");
   add_setting(command, invocation, "--stun", "stun");
+  add_setting(command, invocation, "--turn", "turn");
   command.add_flag_callback(
       "--relay", [&invocation] { invocation.flags["relay"] = {"true"}; }, "forward for others");
   auto* relay_only = command.add_flag_callback(

@@ -17,6 +17,8 @@ namespace {
 
 using Kind = SettingKind;
 
+constexpr std::size_t turn_text_max = 512;  // bytes of a user name (RFC 8489 s14.3) or password
+
 constexpr std::array specs{
     SettingSpec{"data", Kind::folder, "", "identity, caches and the control socket"},
     SettingSpec{"log", Kind::choice, "warn", "what is logged on stderr",
@@ -32,6 +34,9 @@ constexpr std::array specs{
     SettingSpec{"relay_tls", Kind::addresses, "",
                 "TCP addresses for relay clients without UDP; usually port 443"},
     SettingSpec{"relay_tls_port", Kind::port, "443", "TCP port of relays without UDP; 0: never"},
+    SettingSpec{"turn", Kind::turn_servers, "",
+                "TURN servers to fall back on: turn:user[:password]@host[:port]"},
+    SettingSpec{"turn_password", Kind::secret, "", "of the TURN servers that are named without"},
     SettingSpec{"stun", Kind::addresses, "", "STUN servers to ask about the NAT, besides relays"},
     SettingSpec{"port_mapping", Kind::flag, "true",
                 "have the gateway forward the port, by UPnP or NAT-PMP (up, recv)"},
@@ -71,10 +76,6 @@ std::vector<std::string> words(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return out;
-}
-
-bool is_list(Kind kind) {
-  return kind == Kind::addresses || kind == Kind::nodes;
 }
 
 /// A finite number between the bounds, in decimal notation; NaN for anything else.
@@ -121,6 +122,10 @@ std::string complaint(const SettingSpec& spec, const std::string& text) {
       const auto address = NodeAddress::parse(text);
       return address ? "" : describe(address.error());
     }
+    case Kind::turn_servers:
+      return parse_turn_server(text) ? "" : "must be turn:user[:password]@host[:port]";
+    case Kind::secret:
+      return text.size() <= turn_text_max ? "" : "is too long";
   }
   return "";
 }
@@ -129,6 +134,42 @@ std::string complaint(const SettingSpec& spec, const std::string& text) {
 
 std::span<const SettingSpec> setting_specs() {
   return specs;
+}
+
+bool is_list(Kind kind) {
+  return kind == Kind::addresses || kind == Kind::nodes || kind == Kind::turn_servers;
+}
+
+Result<TurnAccount> parse_turn_server(std::string_view text) {
+  constexpr std::string_view scheme = "turn:";
+  constexpr std::string_view default_port = ":3478";
+  const auto malformed = failure(std::make_error_code(std::errc::invalid_argument));
+  if (text.starts_with(scheme)) text.remove_prefix(scheme.size());
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos) return malformed;
+  const std::string_view user = text.substr(0, at);
+  const std::size_t colon = std::min(user.find(':'), user.size());
+  std::string host(text.substr(at + 1));
+  auto server = HostPort::parse(host);
+  if (!server) server = HostPort::parse(host.append(default_port));
+  TurnAccount account;
+  account.username = user.substr(0, colon);
+  if (colon < user.size()) account.password = user.substr(colon + 1);
+  const bool bounded =
+      account.username.size() <= turn_text_max && account.password.size() <= turn_text_max;
+  if (!server || account.username.empty() || !bounded) return malformed;
+  account.server = *server;
+  return account;
+}
+
+std::string shown_text(const SettingSpec& spec, const std::string& text) {
+  constexpr std::string_view hidden = "***";
+  if (spec.kind == Kind::secret) return std::string(text.empty() ? "" : hidden);
+  const auto account = parse_turn_server(text);
+  if (spec.kind != Kind::turn_servers) return text;
+  if (!account) return std::string(hidden);  // what it was meant to be is anybody's guess
+  const std::string secret = account->password.empty() ? "" : fmt::format(":{}", hidden);
+  return fmt::format("turn:{}{}@{}", account->username, secret, account->server.to_string());
 }
 
 const SettingSpec* find_setting(std::string_view key) {
@@ -180,8 +221,8 @@ Outcome<void> Settings::take(const SettingSpec& spec, std::vector<std::string> t
   for (const std::string& text : texts) {
     const std::string wrong = complaint(spec, text);
     if (!wrong.empty())
-      return std::unexpected(
-          usage_failure(fmt::format("{}: {} \"{}\": {}", source, spec.key, text, wrong)));
+      return std::unexpected(usage_failure(
+          fmt::format("{}: {} \"{}\": {}", source, spec.key, shown_text(spec, text), wrong)));
   }
   values_[std::string(spec.key)] = {.texts = std::move(texts), .source = std::move(source)};
   return {};
@@ -254,6 +295,17 @@ std::vector<NodeAddress> Settings::nodes(std::string_view key) const {
   return out;
 }
 
+std::vector<TurnAccount> Settings::turn_servers(std::string_view key) const {
+  std::vector<TurnAccount> out;
+  for (const std::string& text : value(key).texts) {
+    auto account = parse_turn_server(text);
+    if (!account) continue;  // it was checked
+    if (account->password.empty()) account->password = this->text("turn_password");
+    out.push_back(std::move(*account));
+  }
+  return out;
+}
+
 Config Settings::node_config() const {
   Config config;
   config.key_file = absolute_path(text("data")) + "/identity.key";
@@ -265,6 +317,7 @@ Config Settings::node_config() const {
   config.max_connections = count("max_connections");
   config.relays = nodes("relay_via");
   config.stun_servers = addresses("stun");
+  config.turn = turn_servers("turn");
   config.serve_as_relay = flag("relay");
   config.relay_tls_listen = addresses("relay_tls");
   config.relay_tls_port =

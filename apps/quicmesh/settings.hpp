@@ -31,6 +31,8 @@ enum class SettingKind : std::uint8_t {
   choice,   // one of SettingSpec::choices
   addresses,
   nodes,
+  turn_servers,  // turn:user[:password]@host[:port]
+  secret,        // text that is never shown
 };
 
 struct SettingSpec {
@@ -70,6 +72,8 @@ class Settings {
   [[nodiscard]] std::size_t count(std::string_view key) const;
   [[nodiscard]] std::vector<SocketAddress> addresses(std::string_view key) const;
   [[nodiscard]] std::vector<NodeAddress> nodes(std::string_view key) const;
+  /// A server without a password of its own has that of the setting `turn_password`.
+  [[nodiscard]] std::vector<TurnAccount> turn_servers(std::string_view key) const;
   /// The file that was read; empty if none.
   [[nodiscard]] const std::string& file() const { return file_; }
 
@@ -84,6 +88,15 @@ class Settings {
   std::map<std::string, SettingValue, std::less<>> values_;
   std::string file_;
 };
+
+/// Several values of such a setting stand side by side.
+[[nodiscard]] bool is_list(SettingKind kind);
+
+/// `turn:user[:password]@host[:port]`: the user up to the first colon, the host behind the last @.
+/// Port 3478 if none is named (RFC 8656 s19).
+[[nodiscard]] Result<TurnAccount> parse_turn_server(std::string_view text);
+/// `text`, a value of `spec`, as it may be shown: without passwords.
+[[nodiscard]] std::string shown_text(const SettingSpec& spec, const std::string& text);
 
 /// A path of the file system made absolute, with a leading `~/` replaced.
 [[nodiscard]] std::string absolute_path(const std::string& path);

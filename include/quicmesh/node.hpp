@@ -164,6 +164,7 @@ class Node : public std::enable_shared_from_this<Node> {
   /// Asks these too, if what is known of the NAT leaves anything open; at most 8 in all.
   Task<void> add_stun_servers(std::vector<SocketAddress> servers);
   Task<std::vector<RelayStatus>> relays();
+  Task<std::vector<TurnStatus>> turn_servers();
   /// Why the connection to `peer` is as it is, or why there is none. Decisions about the last 256
   /// peers are kept, 64 each.
   Task<Explanation> why(NodeId peer);

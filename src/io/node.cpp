@@ -95,9 +95,42 @@ Task<std::vector<RelayHint>> resolve_relays(std::vector<NodeAddress> relays,
   co_return hints;
 }
 
+/// The TURN servers' addresses, IPv4 alone; one for each account.
+Task<std::vector<SocketAddress>> resolve_turn_servers(std::vector<TurnAccount> accounts) {
+  std::vector<SocketAddress> servers;
+  for (const TurnAccount& account : accounts) {
+    auto lookup = io::resolve(account.server);
+    const auto found = co_await std::move(lookup);
+    if (!found) co_return failure(found.error());
+    const auto usable = std::ranges::find_if(
+        *found, [](const SocketAddress& one) { return one.ip.family() == IpFamily::v4; });
+    if (usable == found->end()) co_return failure(IoErrc::no_address_of_family);
+    servers.push_back(*usable);
+  }
+  co_return servers;
+}
+
+/// What a node is told to use besides its sockets, with names resolved.
+struct Helpers {
+  std::vector<RelayHint> relays;
+  std::vector<SocketAddress> turn_servers;  // one for each of Config::turn
+};
+
+Result<std::vector<TurnConfig>> turn_configs_of(const Config& config, const Helpers& helpers,
+                                                const std::vector<io::SocketInfo>& sockets) {
+  std::vector<TurnConfig> turn;
+  const auto socket = std::ranges::find_if(
+      sockets, [](const io::SocketInfo& one) { return one.local.ip.family() == IpFamily::v4; });
+  for (std::size_t i = 0; i < helpers.turn_servers.size(); ++i) {
+    if (socket == sockets.end()) return failure(IoErrc::no_address_of_family);
+    const NetworkPath path{socket->id, IpAddress::any(IpFamily::v4), helpers.turn_servers[i]};
+    turn.push_back({path, config.turn[i].username, config.turn[i].password});
+  }
+  return turn;
+}
+
 Result<void> set_up_reach(io::HostedNode& node, const Config& config,
-                          const std::vector<io::SocketInfo>& sockets,
-                          const std::vector<RelayHint>& relays) {
+                          const std::vector<io::SocketInfo>& sockets, const Helpers& helpers) {
   const Instant now = io::EventLoop::now();
   NodeCore& core = node.core();
   if (config.laboratory_addresses) core.set_address_rules(AddressRules::laboratory);
@@ -106,14 +139,16 @@ Result<void> set_up_reach(io::HostedNode& node, const Config& config,
   node.announce(now, sockets);
   if (config.reach == Reach::direct_only) return {};  // nor is it reached over one
   core.set_stun_servers(now, config.stun_servers);
-  for (const RelayHint& relay : relays) {
+  auto turn = turn_configs_of(config, helpers, sockets);
+  if (!turn) return failure(turn.error());
+  core.use_turn(now, std::move(*turn));
+  for (const RelayHint& relay : helpers.relays) {
     if (const auto added = core.add_relay(now, relay); !added) return added;
   }
   return {};
 }
 
-Result<HubPointer> start_hub(const Executor& executor, Config& config,
-                             const std::vector<RelayHint>& relays) {
+Result<HubPointer> start_hub(const Executor& executor, Config& config, const Helpers& helpers) {
   auto identity = identity_of(config);
   if (!identity) return failure(identity.error());
   auto sockets = open_sockets(config);
@@ -129,7 +164,7 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config,
       io::HostedNode::create(quic_config_of(config), std::move(*identity), std::move(*sockets));
   if (!hosted) return failure(hosted.error());
   if (stun) (*hosted)->core().serve_stun(*stun);
-  const auto reachable = set_up_reach(**hosted, config, infos, relays);
+  const auto reachable = set_up_reach(**hosted, config, infos, helpers);
   if (!reachable) return failure(reachable.error());
   std::vector<SocketAddress> tunnel_addresses;
   for (const SocketAddress& wanted : config.relay_tls_listen) {
@@ -183,7 +218,8 @@ Result<NetworkPath> path_with_remote(const NodeCore& core, const NodeId& peer,
                                      const SocketAddress& remote) {
   for (const PathReport& report : core.connectivity().paths(peer)) {
     NetworkPath real = report.path;
-    (void)core.resolve_relay(real);  // a relayed path goes by the address of its relay
+    (void)core.resolve_relay(real);               // a relayed path goes by the address of its relay
+    if (core.resolve_turn(peer, real)) continue;  // and one over TURN is not for choosing
     if (real.remote == remote) return report.path;
   }
   return failure(PathErrc::unknown_path);
@@ -192,11 +228,17 @@ Result<NetworkPath> path_with_remote(const NodeCore& core, const NodeId& peer,
 }  // namespace
 
 Task<std::shared_ptr<Node>> Node::start(Executor executor, Config config) {
+  Helpers helpers;
   if (!config.relay_tls_listen.empty()) config.serve_as_relay = true;
   auto resolving = resolve_relays(config.relays, config.relay_tls_port);
-  const auto relays = co_await std::move(resolving);
+  auto relays = co_await std::move(resolving);
   if (!relays) co_return failure(relays.error());
-  auto hub = start_hub(executor, config, *relays);
+  helpers.relays = std::move(*relays);
+  auto resolving_turn = resolve_turn_servers(config.turn);
+  auto turn_servers = co_await std::move(resolving_turn);
+  if (!turn_servers) co_return failure(turn_servers.error());
+  helpers.turn_servers = std::move(*turn_servers);
+  auto hub = start_hub(executor, config, helpers);
   if (!hub) co_return failure(hub.error());
   co_return std::shared_ptr<Node>(new Node(std::move(*hub)));
 }
@@ -340,6 +382,16 @@ Task<std::vector<RelayStatus>> Node::relays() {
     return out;
   };
   return ask_core<std::vector<RelayStatus>>(hub_, std::move(look));
+}
+
+Task<std::vector<TurnStatus>> Node::turn_servers() {
+  auto look = [](Instant, NodeCore& core) -> Result<std::vector<TurnStatus>> {
+    std::vector<TurnStatus> out;
+    for (const TurnServerState& server : core.turn().states())
+      out.push_back({server.server, server.relayed, server.error});
+    return out;
+  };
+  return ask_core<std::vector<TurnStatus>>(hub_, std::move(look));
 }
 
 Task<Explanation> Node::why(NodeId peer) {

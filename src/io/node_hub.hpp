@@ -175,6 +175,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void on_event(HandshakeRefused& event);
   void on_event(PeerPathChanged& event);
   void on_event(PeerPathRefused& event);
+  void on_event(TurnServerUp& event);
+  void on_event(TurnServerDown& event);
   void on_event(RelayUp& event);
   void on_event(NatDiscovered& event);
   void on_event(PunchEnded& event);

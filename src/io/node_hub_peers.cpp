@@ -307,7 +307,8 @@ void NodeHub::on_event(PeerConnected& event) {
   for (const auto& reply : peer.dials)
     answer(*reply, {}, batch_);
   peer.dials.clear();
-  report(event::PeerUp{event.peer, event.path.remote, event.dialled_by_us, event.relay});
+  report(event::PeerUp{event.peer, event.path.remote, event.dialled_by_us, event.relay,
+                       event.over_turn});
 }
 
 void NodeHub::on_event(PeerDisconnected& event) {
@@ -343,7 +344,15 @@ void NodeHub::on_event(HandshakeRefused& event) {
 
 void NodeHub::on_event(PeerPathChanged& event) {
   report(event::PathChanged{event.peer, event.from.remote, event.to.remote, event.rtt, event.stall,
-                            event.from_relay, event.to_relay});
+                            event.from_relay, event.to_relay, event.from_turn, event.to_turn});
+}
+
+void NodeHub::on_event(TurnServerUp& event) {
+  report(event::TurnUp{event.server, event.relayed});
+}
+
+void NodeHub::on_event(TurnServerDown& event) {
+  report(event::TurnDown{event.server, event.error});
 }
 
 void NodeHub::on_event(RelayUp& event) {

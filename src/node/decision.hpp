@@ -17,10 +17,12 @@
 
 namespace quicmesh {
 
-/// A path as people know it: the relay's address if there is one.
+/// A path as people know it: the relay's address if there is one; over a TURN server, the peer's
+/// address there.
 struct PathName {
   SocketAddress remote;
   std::optional<NodeId> relay;
+  bool over_turn = false;
 
   auto operator<=>(const PathName&) const = default;
 };

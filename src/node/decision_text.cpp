@@ -18,6 +18,7 @@ std::string seconds_text(Duration time) {
 }
 
 std::string path_text(const PathName& path) {
+  if (path.over_turn) return "the path to " + path.remote.to_string() + " over a TURN server";
   if (!path.relay) return "the direct path to " + path.remote.to_string();
   return "the relay " + path.relay->prefix() + " at " + path.remote.to_string();
 }
@@ -48,6 +49,8 @@ std::string_view name_of(CandidateKind kind) {
       return "srflx";
     case CandidateKind::mapped:
       return "mapped";
+    case CandidateKind::relayed:
+      return "turn";
     case CandidateKind::host:
       break;
   }
@@ -142,10 +145,19 @@ std::string_view name_of(PunchOutcome outcome) {
   return "busy";
 }
 
-void add_path(Fields& fields, std::string_view remote, std::string_view relay,
-              const PathName& path) {
-  fields.push_back({remote, path.remote.to_string()});
-  if (path.relay) fields.push_back({relay, path.relay->to_hex()});
+struct PathFields {
+  std::string_view remote;
+  std::string_view relay;
+  std::string_view turn;
+};
+constexpr PathFields of_path{"remote", "relay", "turn"};
+constexpr PathFields of_former{"from", "from_relay", "from_turn"};
+constexpr PathFields of_next{"to", "to_relay", "to_turn"};
+
+void add_path(Fields& fields, const PathFields& names, const PathName& path) {
+  fields.push_back({names.remote, path.remote.to_string()});
+  if (path.relay) fields.push_back({names.relay, path.relay->to_hex()});
+  if (path.over_turn) fields.push_back({names.turn, true});
 }
 
 void add_error(Fields& fields, const std::error_code& error, const std::string& reason) {
@@ -251,7 +263,7 @@ struct ToFields {
   Fields operator()(const decision::Disconnected& d) { return error_fields(d); }
   Fields operator()(const decision::FirstAnswered& d) {
     Fields fields{{"rtt_us", microseconds(d.rtt)}, {"dialled_by_us", d.dialled_by_us}};
-    add_path(fields, "remote", "relay", d.path);
+    add_path(fields, of_path, d.path);
     return fields;
   }
   Fields operator()(const decision::CandidateRefused& d) {
@@ -283,19 +295,19 @@ struct ToFields {
       fields.push_back({"cost_from_us", microseconds(d.why.cost_from)});
       fields.push_back({"cost_to_us", microseconds(d.why.cost_to)});
     }
-    add_path(fields, "from", "from_relay", d.from);
-    add_path(fields, "to", "to_relay", d.to);
+    add_path(fields, of_former, d.from);
+    add_path(fields, of_next, d.to);
     return fields;
   }
   Fields operator()(const decision::HeldDown& d) {
     Fields fields{{"time_us", microseconds(d.time)}};
-    add_path(fields, "remote", "relay", d.path);
+    add_path(fields, of_path, d.path);
     return fields;
   }
   Fields operator()(const decision::PathUnusable& d) {
     const bool narrow = d.rule == decision::UnusableRule::too_narrow;
     Fields fields{{"rule", std::string(narrow ? "too_narrow" : "no_answer")}};
-    add_path(fields, "remote", "relay", d.path);
+    add_path(fields, of_path, d.path);
     return fields;
   }
 

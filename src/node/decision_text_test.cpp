@@ -21,6 +21,8 @@ const SocketAddress direct{IpAddress::v4({192, 0, 2, 1}), 4433};
 const PathName direct_path{direct, std::nullopt};
 const PathName relayed_path{{IpAddress::v4({198, 51, 100, 7}), 443}, relay_id()};
 
+const PathName turn_path{direct, std::nullopt, true};
+
 struct Case {
   Decision decision;
   std::string kind;
@@ -55,6 +57,8 @@ std::vector<Case> cases() {
       {FirstAnswered{relayed_path, 40ms, false}, "connected",
        "The peer connected: the relay " + relay +
            " at 198.51.100.7:443 answered first, in 40.0 ms"},
+      {FirstAnswered{turn_path, 40ms, true}, "connected",
+       "Connected: the path to 192.0.2.1:4433 over a TURN server answered first, in 40.0 ms"},
       {CandidateRefused{{CandidateKind::host, {IpAddress::v4({10, 0, 0, 1}), 4433}},
                         CandidateRule::other_network},
        "candidate_refused",

@@ -7,6 +7,14 @@
 #include "nat/nat_errc.hpp"
 
 namespace quicmesh {
+namespace {
+
+/// Over a relay, or a TURN server of either side.
+bool is_over_relay(const Connectivity& connectivity, const NodeId& peer, const NetworkPath& path) {
+  return is_relayed(path) || connectivity.is_relayed_for(peer, path);
+}
+
+}  // namespace
 
 void HolePunching::set_peer(const NodeId& id, Peer peer) {
   const auto found = peers_.find(id);
@@ -75,7 +83,7 @@ void HolePunching::consider(Instant now, const Connectivity& connectivity, const
   entry.again = never;
   if (!own_.profile || puncher_.is_punching(id)) return;
   const auto current = connectivity.current_path(id);
-  if (!current || !is_relayed(*current)) return;
+  if (!current || !is_over_relay(connectivity, id, *current)) return;
   if (connectivity.policy(id) == PathPolicy::relay_only) return;
   const PunchPlan plan = plan_punch(*own_.profile, entry.peer.profile);
   if (plan.technique == PunchTechnique::birthday && !is_attested(id)) return;  // not yet
@@ -113,8 +121,9 @@ void HolePunching::on_message(Instant now, const Connectivity& connectivity,
   consider(now, connectivity, message.peer);
 }
 
-void HolePunching::on_path_found(Instant now, const PeerPathFound& found) {
-  if (is_relayed(found.path)) return;
+void HolePunching::on_path_found(Instant now, const Connectivity& connectivity,
+                                 const PeerPathFound& found) {
+  if (is_over_relay(connectivity, found.peer, found.path)) return;
   if (found.answered) {
     puncher_.on_path_answered(now, found.peer, found.path);
   } else {
@@ -122,8 +131,9 @@ void HolePunching::on_path_found(Instant now, const PeerPathFound& found) {
   }
 }
 
-void HolePunching::on_path_changed(Instant now, const NodeId& id, const NetworkPath& path) {
-  if (is_relayed(path)) {
+void HolePunching::on_path_changed(Instant now, const Connectivity& connectivity, const NodeId& id,
+                                   const NetworkPath& path) {
+  if (is_over_relay(connectivity, id, path)) {
     const auto found = peers_.find(id);
     if (found != peers_.end()) plan_retry(found->second, now);
   } else {

@@ -63,9 +63,10 @@ class HolePunching {
   void network_changed() { puncher_.forget_back_offs(); }
 
   void on_message(Instant now, const Connectivity& connectivity, const PeerPunch& message);
-  void on_path_found(Instant now, const PeerPathFound& found);
+  void on_path_found(Instant now, const Connectivity& connectivity, const PeerPathFound& found);
   /// The connection has moved to `path`, or was made there.
-  void on_path_changed(Instant now, const NodeId& id, const NetworkPath& path);
+  void on_path_changed(Instant now, const Connectivity& connectivity, const NodeId& id,
+                       const NetworkPath& path);
 
   void handle_socket_opened(Instant now, SocketRequestId id, SocketId socket,
                             const SocketAddress& local) {

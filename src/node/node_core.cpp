@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/turn_path.hpp"
 #include "path/path_errc.hpp"
 
 namespace quicmesh {
@@ -21,6 +22,7 @@ NodeCore::NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng,
       secure_rng_(secure_rng),
       connectivity_(std::move(connectivity)),
       relay_user_(id_, rng),
+      turn_user_(secure_rng),
       stun_server_(std::in_place, StunServerConfig(), secure_rng),
       nat_watch_(secure_rng),
       punching_(id_, secure_rng, Rng(rng.next() ^ punch_rng_stream), connectivity_->strangers()) {}
@@ -37,6 +39,8 @@ void NodeCore::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn,
                                MutableByteView datagram) {
   if (suspended_) return;
   now_ = now;
+  // Before all else: ChannelData looks like QUIC.
+  if (turn_user_.is_from_server(path)) return handle_turn(now, path, datagram);
   if (!datagram.empty() && is_relay_frame_type(datagram[0])) {
     return handle_relay_frame(now, path, datagram);
   }
@@ -52,6 +56,7 @@ void NodeCore::handle_timeout(Instant now) {
   connectivity_->handle_timeout(now);
   relay_user_.client().handle_timeout(now);
   relay_user_.tunnels().handle_timeout(now);
+  turn_user_.handle_timeout(now);
   nat_watch_.handle_timeout(now);
   punching_.handle_timeout(now, *connectivity_);
   if (relay_host_) relay_host_->handle_timeout(now);
@@ -67,12 +72,19 @@ std::optional<Transmit> NodeCore::poll_transmit(Instant now, MutableByteView buf
       if (auto forward = relay_host_->poll_transmit(buffer)) return forward;
     }
     if (auto answer = relay_user_.client().poll_transmit(buffer)) return answer;
+    if (auto request = turn_user_.poll_transmit(now, buffer)) return request;
     if (auto answer = stun_server_->poll_transmit(now, buffer)) return answer;
     if (auto question = nat_watch_.poll_transmit(now, buffer)) return question;
     if (auto question = punching_.poll_transmit(now, buffer)) return question;
     while (auto transmit = connectivity_->poll_transmit(now, buffer)) {
       if (!is_relayed(transmit->path)) return transmit;
-      if (relay_user_.wrap(*transmit, buffer)) return transmit;
+      const bool wrapped = is_turn_path(transmit->path) ? turn_user_.wrap(now, *transmit, buffer)
+                                                        : relay_user_.wrap(*transmit, buffer);
+      if (wrapped) return transmit;
+    }
+    if (closing_ && closing_->said_goodbye) {
+      turn_user_.stop(now);  // the goodbyes are on their way
+      if (auto request = turn_user_.poll_transmit(now, buffer)) return request;
     }
     if (routed) return std::nullopt;
     route(now);  // which makes something to send
@@ -90,8 +102,8 @@ std::optional<NodeEvent> NodeCore::poll_event() {
 Instant NodeCore::poll_timeout() const {
   if (suspended_) return never;
   Instant next = std::min(connectivity_->poll_timeout(), relay_user_.client().poll_timeout());
-  next = std::min({next, relay_user_.tunnels().poll_timeout(), nat_watch_.poll_timeout(),
-                   punching_.poll_timeout()});
+  next = std::min({next, relay_user_.tunnels().poll_timeout(), turn_user_.poll_timeout(),
+                   nat_watch_.poll_timeout(), punching_.poll_timeout()});
   if (relay_host_) next = std::min(next, relay_host_->poll_timeout());
   return closing_ ? std::min(next, closing_->next) : next;
 }
@@ -104,6 +116,7 @@ void NodeCore::route(Instant now) {
     on_relay_event(now, *event);
     relay_user_.pump(now, *connectivity_, endpoints_);
   }
+  take_turn_events(now);
   take_nat_events(now);
   take_punch_events(now);
   take_events(now);
@@ -136,7 +149,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     return true;
   }
   if (const auto* found = std::get_if<PeerPathFound>(&event)) {
-    punching_.on_path_found(now, *found);
+    punching_.on_path_found(now, *connectivity_, *found);
     return true;
   }
   if (const auto* proved = std::get_if<PeerPathProved>(&event)) {
@@ -148,6 +161,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     add_legs(now, connected->peer);
     note_connected(now, *connected);
     connected->relay = resolve_relay(connected->path);
+    connected->over_turn = resolve_turn(connected->peer, connected->path);
     return false;
   }
   const bool leaving = closing_ && closing_->said_goodbye;
@@ -159,6 +173,7 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
     // The relay ends them when they are idle.
     give_up_seeking(gone->peer);
     punching_.forget(now, gone->peer);
+    turn_user_.forget(gone->peer);
     return false;
   }
   if (auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
@@ -178,14 +193,18 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
   if (auto* refused = std::get_if<PeerPathRefused>(&event)) {
     note_refused(now, refused->peer, refused->path);
     (void)resolve_relay(refused->path);
+    (void)resolve_turn(refused->peer, refused->path);
     return false;
   }
   if (auto* changed = std::get_if<PeerPathChanged>(&event)) {
     relay_user_.on_path_changed(now, changed->peer, changed->to);
-    punching_.on_path_changed(now, changed->peer, changed->to);
+    punching_.on_path_changed(now, *connectivity_, changed->peer, changed->to);
     const NetworkPath from = changed->from;
+    if (changed->stall > Duration{}) turn_user_.suspect(now, from);
     changed->from_relay = resolve_relay(changed->from);
     changed->to_relay = resolve_relay(changed->to);
+    changed->from_turn = resolve_turn(changed->peer, changed->from);
+    changed->to_turn = resolve_turn(changed->peer, changed->to);
     note_moved(now, *changed, from);
     // A relayed path that fell silent: the relay itself may be gone.
     if (changed->from_relay && changed->stall > Duration{}) {

@@ -35,6 +35,7 @@
 #include "node/relay_host.hpp"
 #include "node/relay_user.hpp"
 #include "node/socket_desk.hpp"
+#include "node/turn_user.hpp"
 #include "path/connectivity.hpp"
 #include "stun/stun_server.hpp"
 
@@ -79,6 +80,8 @@ class NodeCore {
   Result<void> add_relay(Instant now, const RelayHint& relay);
   /// Forwards for others from now on.
   void serve_as_relay(const RelayLimits& limits);
+  /// TURN servers to be reached over and to fall back on; once, at most TurnUser::servers_max.
+  void use_turn(Instant now, std::vector<TurnConfig> servers);
   /// Every node answers STUN requests on its sockets; with this, behaviour discovery too (RFC
   /// 5780).
   void serve_stun(const StunServerConfig& config);
@@ -155,12 +158,20 @@ class NodeCore {
   /// The relay beneath a relayed path, which becomes the one to that relay; nothing for a direct
   /// one.
   std::optional<NodeId> resolve_relay(NetworkPath& path) const;
+  /// Whether a TURN server is beneath a path to `peer`, ours or its own. The path becomes the one
+  /// to the peer's address at the server.
+  bool resolve_turn(const NodeId& peer, NetworkPath& path) const;
+  [[nodiscard]] const TurnUser& turn() const { return turn_user_; }
   [[nodiscard]] const NodeId& id() const { return id_; }
 
  private:
   NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng,
            std::unique_ptr<Connectivity> connectivity);
 
+  void handle_turn(Instant now, const NetworkPath& path, MutableByteView datagram);
+  /// Behind `paths`, those to the same addresses over our TURN servers, as far as that may be.
+  void add_turn_paths(Instant now, std::vector<NetworkPath>& paths);
+  void take_turn_events(Instant now);
   void handle_relay_frame(Instant now, const NetworkPath& path, MutableByteView datagram);
   /// Carries events between the cores until there are none left.
   void route(Instant now);
@@ -183,6 +194,8 @@ class NodeCore {
   void ask_stand_in(const AskStandIn& ask);
   void take_punch_events(Instant now);
   void note_own_reach();
+  /// This node, as relays and TURN servers see it.
+  [[nodiscard]] std::vector<SocketAddress> seen_at() const;
   [[nodiscard]] bool is_seen_elsewhere(const SocketAddress& mapped) const;
   void sign_profile(Instant now, const NatProfile& profile);
   void consider_punching(Instant now, const PeerCandidates& told, const CandidateContext& context);
@@ -199,7 +212,7 @@ class NodeCore {
   void note_punch(Instant now, const PunchEnded& ended);
   [[nodiscard]] std::optional<PathReport> report_of(const NodeId& peer,
                                                     const NetworkPath& path) const;
-  [[nodiscard]] PathName name_of(NetworkPath path) const;
+  [[nodiscard]] PathName name_of(const NodeId& peer, NetworkPath path) const;
   [[nodiscard]] PathKind kind_of(const NodeId& peer, const NetworkPath& path) const;
   void advance_close(Instant now);
 
@@ -208,6 +221,7 @@ class NodeCore {
   SecureRng& secure_rng_;
   std::unique_ptr<Connectivity> connectivity_;
   RelayUser relay_user_;
+  TurnUser turn_user_;
   std::optional<RelayHost> relay_host_;
   std::vector<LocalEndpoint> endpoints_;
   MappedAddresses mapped_;

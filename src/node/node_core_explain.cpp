@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/tunnel_path.hpp"
+#include "base/turn_path.hpp"
 #include "node/node_core.hpp"
 #include "path/path_errc.hpp"
 
@@ -49,7 +50,7 @@ void explain_relayed(Explanation& out, const DecisionLog::History& history, Path
       (dialled != nullptr && dialled->policy == PathPolicy::relay_only)) {
     out.reason = by_policy;
     out.remedy = allow_direct;
-  } else if (unusable != nullptr && !unusable->path.relay &&
+  } else if (unusable != nullptr && !unusable->path.relay && !unusable->path.over_turn &&
              unusable->rule == decision::UnusableRule::too_narrow) {
     out.reason = too_narrow;
     out.remedy = widen_the_path;
@@ -68,9 +69,12 @@ void explain_relayed(Explanation& out, const DecisionLog::History& history, Path
 
 }  // namespace
 
-PathName NodeCore::name_of(NetworkPath path) const {
-  const auto relay = resolve_relay(path);
-  return {path.remote, relay};
+PathName NodeCore::name_of(const NodeId& peer, NetworkPath path) const {
+  PathName name;
+  name.relay = resolve_relay(path);
+  name.over_turn = resolve_turn(peer, path);
+  name.remote = path.remote;
+  return name;
 }
 
 std::optional<PathReport> NodeCore::report_of(const NodeId& peer, const NetworkPath& path) const {
@@ -94,21 +98,22 @@ void NodeCore::note_dialled(Instant now, const NodeId& peer, std::size_t candida
 
 void NodeCore::note_connected(Instant now, const PeerConnected& connected) {
   decisions_.write(now, connected.peer,
-                   decision::FirstAnswered{name_of(connected.path),
+                   decision::FirstAnswered{name_of(connected.peer, connected.path),
                                            connectivity_->path_info(connected.peer).smoothed_rtt,
                                            connected.dialled_by_us});
 }
 
 void NodeCore::note_moved(Instant now, const PeerPathChanged& changed, const NetworkPath& from) {
   decisions_.write(now, changed.peer,
-                   decision::Moved{{changed.from.remote, changed.from_relay},
-                                   {changed.to.remote, changed.to_relay},
+                   decision::Moved{{changed.from.remote, changed.from_relay, changed.from_turn},
+                                   {changed.to.remote, changed.to_relay, changed.to_turn},
                                    changed.rtt,
                                    changed.stall,
                                    changed.why});
   const auto left = report_of(changed.peer, from);
   if (!left || left->held_until <= now) return;
-  decisions_.write(now, changed.peer, decision::HeldDown{name_of(from), left->held_until - now});
+  decisions_.write(now, changed.peer,
+                   decision::HeldDown{name_of(changed.peer, from), left->held_until - now});
 }
 
 void NodeCore::note_refused(Instant now, const NodeId& peer, const NetworkPath& path) {
@@ -116,8 +121,8 @@ void NodeCore::note_refused(Instant now, const NodeId& peer, const NetworkPath& 
   const bool answers = report && report->state == PathState::standby && report->probes_answered > 0;
   decisions_.write(
       now, peer,
-      decision::PathUnusable{name_of(path), answers ? decision::UnusableRule::too_narrow
-                                                    : decision::UnusableRule::no_answer});
+      decision::PathUnusable{name_of(peer, path), answers ? decision::UnusableRule::too_narrow
+                                                          : decision::UnusableRule::no_answer});
 }
 
 void NodeCore::note_candidates(Instant now, const NodeId& peer,
@@ -150,12 +155,14 @@ void NodeCore::note_punch(Instant now, const PunchEnded& ended) {
 }
 
 PathKind NodeCore::kind_of(const NodeId& peer, const NetworkPath& path) const {
+  if (is_turn_path(path)) return PathKind::turn;
   if (is_relayed(path)) return PathKind::relay;
   const auto* history = decisions_.find(peer);
   if (history == nullptr) return PathKind::given;
   const auto told = std::ranges::find(history->told, path.remote, &Candidate::address);
   if (told != history->told.end()) {
     if (told->kind == CandidateKind::server_reflexive) return PathKind::server_reflexive;
+    if (told->kind == CandidateKind::relayed) return PathKind::turn;
     return told->kind == CandidateKind::mapped ? PathKind::mapped : PathKind::host;
   }
   const auto* first = newest<decision::FirstAnswered>(*history);
@@ -170,6 +177,7 @@ std::vector<PathStatus> NodeCore::paths(Instant now, const NodeId& peer) const {
     PathStatus status;
     NetworkPath real = report.path;
     status.relay = resolve_relay(real);
+    (void)resolve_turn(peer, real);
     status.remote = real.remote;
     status.local = real.local;
     status.over_tls = is_tunnelled(real);
@@ -204,11 +212,11 @@ Explanation NodeCore::explain(Instant now, const NodeId& peer) const {
   const DecisionLog::History none;
   const DecisionLog::History& known = history == nullptr ? none : *history;
   if (path) {
-    const PathName name = name_of(*path);
+    const PathName name = name_of(peer, *path);
     out.remote = name.remote;
     out.relay = name.relay;
     out.rule = rule_of(known);
-    if (is_relayed(*path)) {
+    if (is_relayed(*path) || name.over_turn) {
       out.technique = to_string(PunchTechnique::relay);
       explain_relayed(out, known, policy_, plan);
     } else {

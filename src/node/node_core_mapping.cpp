@@ -19,7 +19,7 @@ void NodeCore::set_mapped_addresses(Instant now, MappedAddresses mapped) {
 // send our peers to somebody else.
 bool NodeCore::is_seen_elsewhere(const SocketAddress& mapped) const {
   bool elsewhere = false;
-  for (const auto& [relay, seen] : observed_) {
+  for (const SocketAddress& seen : seen_at()) {
     if (seen.ip == mapped.ip) return false;
     const bool is_public = scope_of(seen.ip, rules_) == AddressScope::public_internet;
     elsewhere = elsewhere || (is_public && seen.ip.family() == mapped.ip.family());

@@ -65,6 +65,11 @@ void NodeCore::note_own_reach() {
     own.external = observed;
     own.socket = path->socket;
   }
+  for (const TurnUser::Reflexive& seen : turn_user_.reflexive()) {
+    if (own.external || seen.address.ip.family() != IpFamily::v4) continue;
+    own.external = seen.address;
+    own.socket = seen.socket;
+  }
   for (const DiscoveryServer& server : nat_watch_.servers())
     own.stun_servers.push_back(server.address);
   punching_.set_own(std::move(own));

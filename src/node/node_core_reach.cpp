@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/turn_path.hpp"
 #include "node/candidate_filter.hpp"
 #include "node/node_core.hpp"
 #include "node/relayed_path.hpp"
@@ -41,7 +42,8 @@ const RelayServer* NodeCore::relay_server() const {
 }
 
 std::optional<NodeId> NodeCore::resolve_relay(NetworkPath& path) const {
-  const auto leg = is_relayed(path) ? relay_user_.leg_of(path) : std::nullopt;
+  const bool over_session = is_relayed(path) && !is_turn_path(path);
+  const auto leg = over_session ? relay_user_.leg_of(path) : std::nullopt;
   if (!leg) return std::nullopt;
   path = leg->path;
   return leg->relay;
@@ -81,6 +83,7 @@ Result<void> NodeCore::connect(Instant now, const NodeId& peer,
                         !connectivity_->connected(peer) &&
                         relay_user_.client().connect(now, peer).has_value();
   std::vector<NetworkPath> paths(candidates.begin(), candidates.end());
+  if (policy != PathPolicy::direct_only) add_turn_paths(now, paths);
   if (by_relay) {
     sought_.insert(peer);
     const auto legs = relay_user_.client().legs(peer);
@@ -200,12 +203,15 @@ void NodeCore::tell_candidates(bool again) {
   // only two ports are probed, so the mapped one, which is open to all, comes before what further
   // relays see; and behind the first, because peers judge networks and plans by a reflexive one,
   // which behind a port-preserving NAT is the same.
-  if (!observed_.empty()) add(CandidateKind::server_reflexive, observed_.begin()->second);
+  const std::vector<SocketAddress> seen = seen_at();
+  if (!seen.empty()) add(CandidateKind::server_reflexive, seen.front());
   for (const SocketAddress& address : mapped_.addresses) {
     if (!is_seen_elsewhere(address)) add(CandidateKind::mapped, address);
   }
-  for (const auto& [relay, address] : observed_)
+  for (const SocketAddress& address : seen)
     add(CandidateKind::server_reflexive, address);
+  for (const SocketAddress& address : turn_user_.relayed())
+    add(CandidateKind::relayed, address);
   for (const LocalEndpoint& endpoint : endpoints_)
     add(CandidateKind::host, endpoint.address);
   message.nat_profile = nat_record_;
@@ -220,20 +226,24 @@ void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
   CandidateContext context;
   context.endpoints = endpoints_;
   context.rules = rules_;
-  for (const auto& [relay, address] : observed_)
-    context.observed.push_back(address);
+  context.observed = seen_at();
   if (auto path = connectivity_->current_path(told.peer)) {
     (void)resolve_relay(*path);  // of the relay's address, not of what it says of ours
+    (void)resolve_turn(told.peer, *path);
     context.met_in = scope_of(path->remote.ip, rules_);
   }
   const auto judged = judge_candidates(told.told.candidates, context);
   note_candidates(now, told.peer, judged);
   std::vector<NetworkPath> paths;
+  std::vector<Candidate> usable;
   for (const JudgedCandidate& one : judged) {
     if (one.rule != CandidateRule::usable) continue;
+    usable.push_back(one.candidate);
     const auto more = paths_to(one.candidate.address, endpoints_);
     paths.insert(paths.end(), more.begin(), more.end());
   }
+  const auto over_turn = turn_user_.on_candidates(now, told.peer, usable, rules_);
+  paths.insert(paths.end(), over_turn.begin(), over_turn.end());
   connectivity_->add_paths(now, told.peer, paths);
   consider_punching(now, told, context);
 }

@@ -6,6 +6,7 @@
 
 #include "nat/nat_discovery.hpp"
 #include "nat/punch_event.hpp"
+#include "node/turn_user.hpp"
 #include "path/path_event.hpp"
 #include "relay/relay_client.hpp"
 
@@ -24,8 +25,8 @@ struct NetworkChanged {
 using NodeEvent =
     std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
                  PeerPathChanged, PeerPathRefused, RelayUp, RelayDown, NatDiscovered, PunchEnded,
-                 NetworkChanged, PeerStreamOpened, PeerStreamData, PeerStreamWritable,
-                 PeerStreamReset, PeerStreamStopped, PeerStreamFinished, PeerStreamLost,
-                 PeerStreamsAvailable, PeerDatagram, NodeClosed>;
+                 NetworkChanged, TurnServerUp, TurnServerDown, PeerStreamOpened, PeerStreamData,
+                 PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,
+                 PeerStreamLost, PeerStreamsAvailable, PeerDatagram, NodeClosed>;
 
 }  // namespace quicmesh

@@ -292,6 +292,11 @@ void Connectivity::remove_path(const NodeId& peer, const NetworkPath& path) {
   if (link != nullptr && current_path_of(*link) != path) link->prober.remove(path);
 }
 
+bool Connectivity::is_relayed_for(const NodeId& peer, const NetworkPath& path) const {
+  const Link* link = active_link(peer);
+  return link != nullptr && !is_relayed(path) && link->is_over_relay(path);
+}
+
 std::optional<NetworkPath> Connectivity::proved_path(ConnectionHandle connection) const {
   const Link* link = find_link(connection);
   if (link == nullptr || !link->confirmed) return std::nullopt;
@@ -302,7 +307,7 @@ void Connectivity::add_paths(Instant now, const NodeId& peer, std::span<const Ne
   Link* link = active_link(peer);
   if (link == nullptr) return;
   for (const NetworkPath& path : paths) {
-    if (!path_allowed({.relayed = is_relayed(path)}, peers_.at(peer).policy)) continue;
+    if (!allows(*link, path)) continue;
     if (const PathProber::Target* known = link->prober.find(path)) {
       // Told again, perhaps because the far end's network has changed: it gets another chance.
       if (known->unanswered < PathProber::tries_max) continue;

@@ -110,6 +110,8 @@ class Connectivity {
   [[nodiscard]] StrangerAllowance& strangers() { return strangers_; }
   /// Says `body` (at most punch_told_max bytes) to the peer's hole puncher.
   void say_punch(const NodeId& peer, Bytes body);
+  /// The path leads to where a TURN server relays for the peer, as the peer has told.
+  [[nodiscard]] bool is_relayed_for(const NodeId& peer, const NetworkPath& path) const;
   /// The path is over for good; the one in use stays until it is left.
   void remove_path(const NodeId& peer, const NetworkPath& path);
   /// The socket is closed: its paths are not probed any more.
@@ -226,6 +228,7 @@ class Connectivity {
   /// True if another path was there to go to.
   bool leave_silent_path(Instant now, Link& link);
   [[nodiscard]] PathPolicy policy_of(const Link& link) const;
+  [[nodiscard]] bool allows(const Link& link, const NetworkPath& path) const;
   void restart_silent_path(Instant now, Link& link);
   void restart_path(Instant now, Link& link);
   void probe_rebound_acceptor(Instant now, Link& link, const NetworkPath& path);
@@ -253,6 +256,7 @@ class Connectivity {
   bool name_stream(Link& link, StreamId stream, Bytes& data, bool end);
   void read_control(Instant now, Link& link, StreamId stream, ByteView data);
   void on_control(Instant now, Link& link, ControlMessage& message);
+  void note_relayed_remotes(Link& link, std::span<const Candidate> told);
   void send_control(Link& link, const ControlMessage& message);
   void on_datagram(Link& link, ByteView data);
 

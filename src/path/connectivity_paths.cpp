@@ -6,6 +6,7 @@
 #include "base/byte_reader.hpp"
 #include "base/byte_writer.hpp"
 #include "base/tunnel_path.hpp"
+#include "base/turn_path.hpp"
 #include "path/connectivity.hpp"
 #include "path/path_errc.hpp"
 
@@ -23,6 +24,14 @@ constexpr int misled_factor = 20;  // times the round trip of a probe
 PathState state_of(const PathProber::Target& target) {
   if (target.unanswered >= PathProber::tries_max) return PathState::silent;
   return target.rtt ? PathState::standby : PathState::probing;
+}
+
+/// Whom a datagram on `path` reaches without having agreed to it. A relay joins those that have
+/// both come to it; a TURN server sends wherever it is told to.
+std::optional<IpAddress> stranger_on(const NetworkPath& path) {
+  if (is_turn_path(path)) return turn_peer_of(path).ip;
+  if (is_relayed(path)) return std::nullopt;
+  return path.remote.ip;
 }
 
 }  // namespace
@@ -43,7 +52,7 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
     return;
   }
   // Where the policy keeps the connection off such paths, it does not show itself on them either.
-  if (!path_allowed({.relayed = is_relayed(path)}, policy_of(*link))) return;
+  if (!allows(*link, path)) return;
   const bool in_flight = quic_->path_info(link->handle).bytes_in_flight > 0;
   const bool on_current = link->prober.find(path) != nullptr &&
                           link->prober.find(path) == link->prober.find(current_path_of(*link));
@@ -71,7 +80,7 @@ void Connectivity::handle_frame(Instant now, const NetworkPath& path, ByteView d
         }
         break;
       }
-      if (!is_relayed(path)) strangers_.answered(path.remote.ip);  // the nonce went there alone
+      if (const auto ip = stranger_on(path)) strangers_.answered(*ip);  // it alone got the nonce
       if (on_current) {
         link->watch.probe_answered(now, in_flight);
         if (!link->dialler) events_.push_back(PeerPathProved{link->handle, path});
@@ -124,7 +133,7 @@ std::uint64_t Connectivity::punch_nonce(const Link& link, const NetworkPath& pat
 
 void Connectivity::punch(const NodeId& peer, const NetworkPath& path, std::uint8_t hop_limit) {
   Link* link = active_link(peer);
-  if (link == nullptr || !path_allowed({.relayed = is_relayed(path)}, policy_of(*link))) return;
+  if (link == nullptr || !allows(*link, path)) return;
   // The dialler has not come to this path yet: its first epoch there is the next one.
   send_frame(*link, path, ProbeFrameType::request, punch_nonce(*link, path), 1, hop_limit);
 }
@@ -134,14 +143,14 @@ void Connectivity::say_punch(const NodeId& peer, Bytes body) {
 }
 
 bool Connectivity::may_probe(Instant now, const Link& link, const PathProber::Target& target) {
-  if (is_relayed(target.path) || target.ever_answered) return true;
+  const auto stranger = stranger_on(target.path);
+  if (!stranger || target.ever_answered) return true;
   // One packet for one that came: from there, so the far end's NAT has opened.
   if (target.heard_since_probed()) return true;
   const NetworkPath current = current_path_of(link);  // which QUIC has validated
-  if (!is_relayed(current) && current.remote.ip == target.path.remote.ip) return true;
-  const IpAddress& stranger = target.path.remote.ip;
-  return strangers_.left(now, stranger) > StrangerAllowance::kept_for_punches &&
-         strangers_.take(now, stranger);
+  if (stranger_on(current) == stranger) return true;
+  return strangers_.left(now, *stranger) > StrangerAllowance::kept_for_punches &&
+         strangers_.take(now, *stranger);
 }
 
 // The peer can write any source on its requests. Until one of ours to there was answered, the
@@ -221,6 +230,11 @@ bool Connectivity::leave_silent_path(Instant now, Link& link) {
   return true;
 }
 
+bool Connectivity::allows(const Link& link, const NetworkPath& path) const {
+  const PathPolicy policy = policy_of(link);
+  return path_allowed({.relayed = link.counts_as_relayed(path, policy)}, policy);
+}
+
 PathPolicy Connectivity::policy_of(const Link& link) const {
   const auto peer = link.peer ? peers_.find(*link.peer) : peers_.end();
   return peer == peers_.end() ? PathPolicy::any : peer->second.policy;
@@ -283,7 +297,7 @@ void Connectivity::start_hint(Instant now, Link& link, const NetworkPath& path, 
 void Connectivity::follow_hint(Instant now, Link& link, const NetworkPath& path) {
   const PathProber::Target* target = link.prober.find(path);
   if (target == nullptr) return;  // the dialler goes only where it has itself been
-  if (!path_allowed({.relayed = is_relayed(path)}, policy_of(link))) return;
+  if (!allows(link, path)) return;
   const PathTable::Entry* entry = link.table.find(path);
   const Duration pto = quic_->path_info(link.handle).probe_timeout;
   if (entry != nullptr && entry->label == quic_->current_label(link.handle)) {
@@ -314,7 +328,7 @@ void Connectivity::choose_path(Instant now, Link& link) {
   };
   for (const PathProber::Target& target : targets) {
     const bool answers = target.rtt && target.unanswered <= 1;
-    paths.push_back({.relayed = is_relayed(target.path),
+    paths.push_back({.relayed = link.counts_as_relayed(target.path, peer->second.policy),
                      .rtt = target.rtt,
                      .usable = answers && now >= target.held_until,
                      .tunnelled = is_tunnelled(target.path),

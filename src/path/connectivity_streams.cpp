@@ -122,6 +122,22 @@ void Connectivity::read_control(Instant now, Link& link, StreamId stream, ByteVi
   link.control_in[stream] = to_bytes(rest);
 }
 
+void Connectivity::note_relayed_remotes(Link& link, std::span<const Candidate> told) {
+  link.relayed_remotes.clear();
+  for (const Candidate& candidate : told) {
+    if (candidate.kind == CandidateKind::relayed) link.relayed_remotes.push_back(candidate.address);
+  }
+  const NetworkPath current = current_path_of(link);
+  std::vector<NetworkPath> unwanted;  // as is known only now
+  for (const PathProber::Target& target : link.prober.targets()) {
+    if (!same_path(target.path, current) && !allows(link, target.path)) {
+      unwanted.push_back(target.path);
+    }
+  }
+  for (const NetworkPath& path : unwanted)
+    link.prober.remove(path);
+}
+
 void Connectivity::on_control(Instant now, Link& link, ControlMessage& message) {
   if (std::holds_alternative<RetireMessage>(message)) {
     link.retiring_there = true;
@@ -129,6 +145,7 @@ void Connectivity::on_control(Instant now, Link& link, ControlMessage& message) 
     choose_link(now, *link.peer, peer);
     advance_retirement(now, link);
   } else if (auto* told = std::get_if<CandidatesMessage>(&message)) {
+    note_relayed_remotes(link, told->candidates);
     events_.push_back(PeerCandidates{*link.peer, std::move(*told)});
   } else if (auto* punch = std::get_if<OpaquePunchMessage>(&message)) {
     events_.push_back(PeerPunch{*link.peer, std::move(punch->body)});

@@ -47,7 +47,7 @@ CandidatesMessage read_candidates(ByteReader& reader) {
     candidate.kind = CandidateKind{reader.u8()};
     candidate.address = read_address(reader);
     const bool known =
-        candidate.kind >= CandidateKind::host && candidate.kind <= CandidateKind::mapped;
+        candidate.kind >= CandidateKind::host && candidate.kind <= CandidateKind::relayed;
     if (known) message.candidates.push_back(candidate);  // a later version may know others
   }
   if (reader.remaining() > nat_profile_told_max) reader.fail(BaseErrc::out_of_range);

@@ -33,7 +33,12 @@ inline constexpr std::size_t candidates_told_max = 16;
 inline constexpr std::size_t nat_profile_told_max = 256;
 
 /// Where a candidate address comes from (RFC 8445 s5.1.1).
-enum class CandidateKind : std::uint8_t { host = 1, server_reflexive = 2, mapped = 3 };
+enum class CandidateKind : std::uint8_t {
+  host = 1,
+  server_reflexive = 2,
+  mapped = 3,   // by the gateway, at the node's asking
+  relayed = 4,  // on a TURN server
+};
 
 struct Candidate {
   CandidateKind kind{};

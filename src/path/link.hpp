@@ -2,9 +2,11 @@
 // first bytes. Internal to src/path.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "path/path_allowance.hpp"
 #include "path/path_event.hpp"
@@ -27,6 +29,17 @@ struct Link {
   std::optional<NodeId> peer;  // whom we dialled, or who was proved
 
   std::optional<SocketAddress> remote;  // as counted by the connection manager
+
+  /// Where TURN servers relay for the peer, as it last told: paths to there are relayed ones.
+  std::vector<SocketAddress> relayed_remotes;
+  [[nodiscard]] bool is_over_relay(const NetworkPath& path) const {
+    return is_relayed(path) ||
+           std::ranges::find(relayed_remotes, path.remote) != relayed_remotes.end();
+  }
+  /// Whoever keeps to relays sends to no address that the peer names, whatever it calls it.
+  [[nodiscard]] bool counts_as_relayed(const NetworkPath& path, PathPolicy policy) const {
+    return policy == PathPolicy::relay_only ? is_relayed(path) : is_over_relay(path);
+  }
 
   NetworkPath confirmed_on;  // where the handshake was; set when the link is confirmed
   PathTable table;

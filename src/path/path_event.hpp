@@ -32,6 +32,7 @@ struct PeerConnected {
   NetworkPath path;
   bool dialled_by_us = false;
   std::optional<NodeId> relay = std::nullopt;
+  bool over_turn = false;  // its remote address is then the peer's, as the TURN server sees it
 };
 
 /// The last connection to `peer` is gone.
@@ -87,6 +88,8 @@ struct PeerPathChanged {
   std::optional<NodeId> from_relay = std::nullopt;
   std::optional<NodeId> to_relay = std::nullopt;
   MoveReason why{};
+  bool from_turn = false;
+  bool to_turn = false;
 };
 
 /// The peer, who dialled, answered a probe on the path that its connection has moved to: it can be

@@ -42,6 +42,11 @@ void TurnClient::check(Instant now) {
   if (state_ == State::up) refresh_due_ = std::min(refresh_due_, now);
 }
 
+void TurnClient::network_changed(Instant now) {
+  check(now);
+  if (state_ == State::resting) retry_at_ = std::min(retry_at_, now);
+}
+
 Result<void> TurnClient::permit(Instant now, const IpAddress& peer) {
   auto found = permissions_.find(peer);
   if (found == permissions_.end()) {

@@ -99,6 +99,9 @@ class TurnClient {
   /// Finds out soon whether the allocation still stands; the path over it may be dead.
   void check(Instant now);
 
+  /// The same when this node may be somewhere else; a client that rests tries again at once.
+  void network_changed(Instant now);
+
   /// Lets the peer's datagrams in, now or once there is an allocation. Fails with
   /// TurnErrc::too_many_peers.
   Result<void> permit(Instant now, const IpAddress& peer);
@@ -131,6 +134,7 @@ class TurnClient {
   [[nodiscard]] bool is_up() const { return state_ == State::up; }
   [[nodiscard]] std::optional<SocketAddress> relayed() const { return relayed_; }
   [[nodiscard]] const SocketAddress& server() const { return config_.server.remote; }
+  [[nodiscard]] SocketId socket() const { return config_.server.socket; }
   [[nodiscard]] bool is_channel_bound(const SocketAddress& peer) const;
   [[nodiscard]] std::size_t peers() const { return channels_.size(); }
   [[nodiscard]] std::size_t permissions() const { return permissions_.size(); }

@@ -162,6 +162,19 @@ class Configuration(CliTest):
         with_flag = self.settings("--config", self.file, "--idle-timeout", "43")
         self.assertEqual(with_flag["idle_timeout"], ("43", "--idle-timeout"))
 
+    def test_passwords_of_turn_servers_are_never_shown(self):
+        self.environment["QUICMESH_TURN_PASSWORD"] = "wonderland"
+        self.file.write_text("turn = ['turn:bob:looking:glass@192.0.2.1', 'alice@turn.example.org:3479']\n")
+        shown = self.settings("--config", self.file)
+        self.assertEqual(shown["turn"][0], ["turn:bob:***@192.0.2.1:3478", "turn:alice@turn.example.org:3479"])
+        self.assertEqual(shown["turn_password"], ("***", "QUICMESH_TURN_PASSWORD"))
+        for text in ("turn:192.0.2.1", "turn:hunter2@", "turn::hunter2@192.0.2.1", "turn:bob:hunter2@192.0.2.1:0:1"):
+            with self.subTest(text=text):
+                done = self.run_text("up", "--turn", text)
+                self.assertEqual(done.code, 2)
+                self.assertIn("turn:user", done.stderr)
+                self.assertNotIn("hunter2", done.stderr + done.stdout)
+
     def test_the_file_is_found_by_environment_and_in_its_usual_place(self):
         self.file.write_text("keep_alive = 5\n")
         self.environment["QUICMESH_CONFIG"] = str(self.file)

@@ -12,7 +12,7 @@ WHY = {"event", "peer", "connected", "path", "remote", "relay", "rule", "techniq
 DOCTOR = {"event", "type", "mapping", "filtering", "port_allocation", "port_delta", "port_confidence",
           "hairpin", "translated", "cgnat", "pooled", "udp_blocked", "ipv6", "ipv6_filtering",
           "port_mapping", "servers_answered", "rtt_us", "prospects", "external", "lifetime_s", "remedy",
-          "relays", "mtu_bytes", "mapped", "mapping_error"}
+          "relays", "mtu_bytes", "mapped", "mapping_error", "turn"}
 PATH = {"event", "row", "path", "kind", "remote", "relay", "leg", "local", "current", "state", "held_s", "rtt_us",
         "loss", "probes_sent", "probes_answered", "mtu_bytes", "bytes_sent", "bytes_received"}
 STRANGER = "ab" * 32
