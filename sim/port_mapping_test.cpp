@@ -51,6 +51,7 @@ TEST(PortMapping, two_symmetric_nodes_are_joined_by_a_forwarded_port) {
   const Explanation dialler = world.why(*world.a, *world.b);
   EXPECT_EQ(dialler.reason, "The peer's gateway forwards a port to it");
   EXPECT_EQ(dialler.remedy, "");
+  ASSERT_TRUE(world.simulation.run_for(4s)) << "until b has followed, and both know their NATs";
   EXPECT_EQ(world.why(*world.b, *world.a).reason, "This node's gateway forwards a port to it");
 }
 

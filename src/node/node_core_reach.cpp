@@ -235,16 +235,21 @@ void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
   const auto judged = judge_candidates(told.told.candidates, context);
   note_candidates(now, told.peer, judged);
   std::vector<NetworkPath> paths;
+  std::vector<NetworkPath> forwarded;
   std::vector<Candidate> usable;
   for (const JudgedCandidate& one : judged) {
     if (one.rule != CandidateRule::usable) continue;
     usable.push_back(one.candidate);
     const auto more = paths_to(one.candidate.address, endpoints_);
     paths.insert(paths.end(), more.begin(), more.end());
+    if (one.candidate.kind == CandidateKind::mapped) {
+      forwarded.insert(forwarded.end(), more.begin(), more.end());
+    }
   }
   const auto over_turn = turn_user_.on_candidates(now, told.peer, usable, rules_);
   paths.insert(paths.end(), over_turn.begin(), over_turn.end());
   connectivity_->add_paths(now, told.peer, paths);
+  connectivity_->note_forwarded(told.peer, forwarded);
   consider_punching(now, told, context);
 }
 

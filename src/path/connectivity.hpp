@@ -127,6 +127,9 @@ class Connectivity {
   /// Where this node may be reached: told to all peers, now and when they connect. What they know
   /// already is told only `again`.
   void set_candidates(CandidatesMessage candidates, bool again = false);
+  /// The peer's gateway forwards what comes on these paths, as the peer says: there is nothing to
+  /// punch, so probes of them may use what is kept for punches.
+  void note_forwarded(const NodeId& peer, std::span<const NetworkPath> paths);
   /// The paths, relayed ones, that are used only where there is no other. Replaces those of before.
   void set_overloaded_paths(Instant now, std::vector<NetworkPath> paths);
   /// Whether the dialler moves by itself to a better path (path_selector.hpp); on at first.

@@ -149,17 +149,18 @@ bool Connectivity::may_probe(Instant now, const Link& link, const PathProber::Ta
   if (target.heard_since_probed()) return true;
   const NetworkPath current = current_path_of(link);  // which QUIC has validated
   if (stranger_on(current) == stranger) return true;
-  return strangers_.left(now, *stranger) > StrangerAllowance::kept_for_punches &&
-         strangers_.take(now, *stranger);
+  const unsigned kept = target.forwarded ? 0 : StrangerAllowance::kept_for_punches;
+  return strangers_.left(now, *stranger) > kept && strangers_.take(now, *stranger);
 }
 
 // The peer can write any source on its requests. Until one of ours to there was answered, the
 // address is a stranger's.
 bool Connectivity::may_answer(Instant now, const Link& link, const NetworkPath& path) {
-  if (is_relayed(path) || path == current_path_of(link)) return true;
+  const auto stranger = stranger_on(path);
+  if (!stranger || path == current_path_of(link)) return true;
   const PathProber::Target* target = link.prober.find(path);
   if (target != nullptr && target->ever_answered) return true;
-  return strangers_.take(now, path.remote.ip);
+  return strangers_.take(now, *stranger);
 }
 
 void Connectivity::send_probes(Instant now, Link& link) {
@@ -346,6 +347,13 @@ void Connectivity::choose_path(Instant now, Link& link) {
   if (!path_allowed(paths[current], peer->second.policy)) rule = MoveRule::policy;
   migrate_link(now, link, targets[chosen].path, false,
                {rule, path_cost(paths[current]), path_cost(paths[chosen])});
+}
+
+void Connectivity::note_forwarded(const NodeId& peer, std::span<const NetworkPath> paths) {
+  Link* link = active_link(peer);
+  if (link == nullptr) return;
+  for (const NetworkPath& path : paths)
+    link->prober.note_forwarded(path);
 }
 
 void Connectivity::set_overloaded_paths(Instant now, std::vector<NetworkPath> paths) {

@@ -162,6 +162,10 @@ bool PathProber::retry(Instant now, const NetworkPath& path) {
   return true;
 }
 
+void PathProber::note_forwarded(const NetworkPath& path) {
+  if (Target* target = match(path)) target->forwarded = true;
+}
+
 void PathProber::start_over(Instant now, std::span<const IpAddress> own) {
   unpin_source(current_, own);
   std::vector<Target> former;

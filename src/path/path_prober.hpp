@@ -56,6 +56,7 @@ class PathProber {
     unsigned took_count = 0;
     std::optional<Duration> rtt;  // the least of them
     bool ever_answered = false;   // also before the network changed
+    bool forwarded = false;       // by the far end's gateway, to which no punch is needed
     unsigned unanswered = 0;
     std::uint64_t far_nonce = 0;  // of the far end's last probe: by it we name the path to it
     Instant due{};
@@ -82,6 +83,8 @@ class PathProber {
   void remove_socket(SocketId socket);
   /// Asks a path that was given up as if it were new. False if it was not.
   bool retry(Instant now, const NetworkPath& path);
+  /// The far end's gateway forwards what comes on `path`, as the far end says.
+  void note_forwarded(const NetworkPath& path);
   /// The path in use. While it is the only one it is probed in a hurry alone.
   void set_current(const NetworkPath& path) { current_ = path; }
 
