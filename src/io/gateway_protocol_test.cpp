@@ -7,10 +7,12 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -23,15 +25,19 @@
 namespace quicmesh::io {
 namespace {
 
-// An address of its own in 127.0.0.0/8, so that the well-known ports there are free.
-const IpAddress router = IpAddress::v4({127, 83, 17, 5});
+// An address of this process alone in 127.0.0.0/8, so that the well-known ports there are free.
+const IpAddress router = IpAddress::v4(
+    {127, static_cast<std::uint8_t>(64 + (::getpid() >> 16) % 64),
+     static_cast<std::uint8_t>(::getpid() >> 8), static_cast<std::uint8_t>(1 + ::getpid() % 254)});
 const DefaultGateway gateway{router, IpAddress::loopback(IpFamily::v4)};
 
-/// Answers datagrams and HTTP requests on the router's address, on a thread of its own.
+/// Answers datagrams and HTTP requests on the router's address, on a thread of its own. What it is
+/// to answer is called under a lock; `locked` changes what that reads.
 class FakeGateway {
  public:
   using Datagram = std::function<std::string(std::string_view)>;
-  /// What a connection is sent; empty: nothing, until the client goes.
+  /// What a connection is sent; empty: nothing, until the client goes. `hang_up`: it is closed.
+  static constexpr std::string_view hang_up = "\001";
   using Http = std::function<std::string(std::string_view request)>;
 
   FakeGateway(Datagram nat_pmp, Datagram ssdp, Http http)
@@ -44,11 +50,19 @@ class FakeGateway {
     socklen_t size = sizeof own;
     ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&own), &size);
     port = ntohs(own.sin_port);
+  }
+  void start() {
     thread_ = std::thread([this] { run(); });
   }
   ~FakeGateway() {
     stopping_ = true;
     thread_.join();
+  }
+
+  template <class Change>
+  void locked(Change&& change) {
+    const std::lock_guard lock(mutex_);
+    change();
   }
 
   [[nodiscard]] std::string ssdp_answer(const std::string& host) const {
@@ -81,14 +95,15 @@ class FakeGateway {
       if (watched[2].revents != 0) serve();
     }
   }
-  static void answer(const FileDescriptor& socket, const Datagram& make) {
+  void answer(const FileDescriptor& socket, const Datagram& make) {
     std::array<char, 2048> buffer;
     sockaddr_in from{};
     socklen_t size = sizeof from;
     const ssize_t got = ::recvfrom(socket.get(), buffer.data(), buffer.size(), 0,
                                    reinterpret_cast<sockaddr*>(&from), &size);
     if (got < 0 || !make) return;
-    const std::string text = make({buffer.data(), static_cast<std::size_t>(got)});
+    std::string text;
+    locked([&] { text = make({buffer.data(), static_cast<std::size_t>(got)}); });
     if (text.empty()) return;
     ::sendto(socket.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
   }
@@ -97,8 +112,11 @@ class FakeGateway {
     ++http_requests;
     std::array<char, 8192> buffer;
     const ssize_t got = ::recv(client.get(), buffer.data(), buffer.size(), 0);
-    const std::string text =
-        http_ ? http_({buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))}) : "";
+    std::string text;
+    locked([&] {
+      if (http_) text = http_({buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))});
+    });
+    if (text == hang_up) return;
     std::size_t sent = 0;
     while (sent < text.size()) {
       const ssize_t one =
@@ -120,6 +138,7 @@ class FakeGateway {
   Http http_;
   std::array<FileDescriptor, 2> udp_;
   FileDescriptor listener_;
+  std::mutex mutex_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
@@ -158,6 +177,7 @@ TEST(NatPmp, takes_what_was_asked_for_and_nothing_else) {
         return binary({0, 129, 0, 0, 0, 0, 0, 7, port >> 8, port & 255, 0x20, 0x01, 0, 0, 2, 0});
       },
       nullptr, nullptr);
+  fake.start();
   const auto protocol = make_nat_pmp(gateway);
   const auto status = protocol->status({}, patience());
   ASSERT_TRUE(status);
@@ -167,32 +187,35 @@ TEST(NatPmp, takes_what_was_asked_for_and_nothing_else) {
   ASSERT_TRUE(mapping);
   EXPECT_EQ(mapping->external_port, 0x2001);
   EXPECT_EQ(mapping->lifetime, 512s);
-  EXPECT_EQ(answers, 2);
+  fake.locked([&] { EXPECT_EQ(answers, 2); });
 }
 
 TEST(NatPmp, refusals_and_rubbish_are_errors) {
   std::string answer;
   FakeGateway fake([&](std::string_view) { return answer; }, nullptr, nullptr);
+  fake.start();
   const auto protocol = make_nat_pmp(gateway);
-  answer = binary({0, 129, 0, 2, 0, 0, 0, 7, 0x11, 0x51, 0, 0, 0, 0, 0, 0});
+  fake.locked([&] { answer = binary({0, 129, 0, 2, 0, 0, 0, 7, 0x11, 0x51, 0, 0, 0, 0, 0, 0}); });
   EXPECT_EQ(protocol->map(ask_4433, patience()).error(), PortMappingErrc::not_authorized);
-  answer = binary({0, 129, 0, 4, 0, 0, 0, 7, 0x11, 0x51, 0, 0, 0, 0, 0, 0});
+  fake.locked([&] { answer = binary({0, 129, 0, 4, 0, 0, 0, 7, 0x11, 0x51, 0, 0, 0, 0, 0, 0}); });
   EXPECT_EQ(protocol->map(ask_4433, patience()).error(), PortMappingErrc::out_of_resources);
-  answer = std::string(200, '\xff');
+  fake.locked([&] { answer = std::string(200, '\xff'); });
   EXPECT_FALSE(protocol->map(ask_4433, patience()));
   EXPECT_FALSE(protocol->status({}, patience()));
-  answer = binary({0});
+  fake.locked([&] { answer = binary({0}); });
   EXPECT_FALSE(protocol->status({}, patience(1s)));
 }
 
 TEST(NatPmp, a_silent_gateway_is_given_up) {
   FakeGateway fake([](std::string_view) { return std::string(); }, nullptr, nullptr);
+  fake.start();
   const auto protocol = make_nat_pmp(gateway);
   EXPECT_EQ(protocol->status({}, patience()).error(), PortMappingErrc::no_answer);
 }
 
 TEST(NatPmp, waiting_can_be_interrupted) {
   FakeGateway fake([](std::string_view) { return std::string(); }, nullptr, nullptr);
+  fake.start();
   const FileDescriptor event(::eventfd(1, EFD_CLOEXEC));
   const auto protocol = make_nat_pmp(gateway);
   EXPECT_EQ(protocol->status({}, {EventLoop::now() + 60s, event.get()}).error(),
@@ -216,6 +239,7 @@ TEST(UpnpIgd, maps_and_notices_what_the_gateway_forgot) {
         return http_ok("<e><NewInternalClient>127.0.0.1</NewInternalClient></e>");
       });
   self = &fake;
+  fake.start();
   const auto protocol = make_upnp_igd(gateway);
   auto status = protocol->status({}, patience());
   ASSERT_TRUE(status) << status.error().message();
@@ -225,7 +249,7 @@ TEST(UpnpIgd, maps_and_notices_what_the_gateway_forgot) {
   EXPECT_EQ(mapping->external_port, 4433);
   const std::array held{HeldMapping{4433, 4433, 1h, {}}};
   EXPECT_FALSE(protocol->status(held, patience())->mappings_lost);
-  forgotten = true;
+  fake.locked([&] { forgotten = true; });
   EXPECT_TRUE(protocol->status(held, patience())->mappings_lost);
 }
 
@@ -234,6 +258,7 @@ TEST(UpnpIgd, an_answer_that_points_elsewhere_is_not_followed) {
   FakeGateway fake(
       nullptr, [&](std::string_view) { return self->ssdp_answer("127.0.0.1"); }, nullptr);
   self = &fake;
+  fake.start();
   const auto protocol = make_upnp_igd(gateway);
   EXPECT_EQ(protocol->status({}, patience()).error(), PortMappingErrc::foreign_address);
   EXPECT_EQ(fake.http_requests, 0);
@@ -246,6 +271,7 @@ std::error_code status_error(FakeGateway::Http http, Duration time, std::size_t*
       nullptr, [&](std::string_view) { return self->ssdp_answer(router.to_string()); },
       std::move(http));
   self = &fake;
+  fake.start();
   const auto protocol = make_upnp_igd(gateway);
   const auto status = protocol->status({}, patience(time));
   if (bytes != nullptr) *bytes = fake.bytes_sent;
@@ -273,7 +299,8 @@ TEST(UpnpIgd, rubbish_is_an_error) {
   for (const std::string& answer :
        {std::string("\0\1\2", 3), std::string("HTTP/1.1 999999 OK\r\n\r\n"), http_ok(""),
         http_ok("<root>"), std::string("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
-        std::string("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort")}) {
+        std::string("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"), std::string("H"),
+        std::string(FakeGateway::hang_up)}) {
     EXPECT_EQ(status_error([&](std::string_view) { return answer; }, 60s),
               PortMappingErrc::malformed_answer)
         << answer;

@@ -101,6 +101,7 @@ Result<HttpAnswer> http_exchange(const SocketAddress& server, std::string_view r
     const auto got = receive(socket->get(), buffer, patience);
     if (!got) return failure(got.error());
     if (*got == 0) {
+      if (!parser.got_some()) return failure(PortMappingErrc::malformed_answer);
       parser.put_eof(error);
       if (error || !parser.is_done()) return failure(PortMappingErrc::malformed_answer);
       break;
