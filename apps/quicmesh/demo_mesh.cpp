@@ -146,7 +146,7 @@ DemoMesh::Ran DemoMesh::run(const DemoNode& node, std::vector<std::string> argum
         ran.events.push_back(event);
         return false;
       },
-      patience);
+      run_patience);
   ran.exit_code = child->wait(patience);
   return ran;
 }

@@ -36,6 +36,8 @@ struct DemoNode {
 class DemoMesh {
  public:
   static constexpr std::chrono::milliseconds patience{15'000};
+  /// For a command that runs to its end: a busy machine takes long over 100 MB.
+  static constexpr std::chrono::milliseconds run_patience{120'000};
 
   /// In `folder`, which is there. The nodes log at `log_level`. Behind NATs, this process must be
   /// in the network of the demo.
