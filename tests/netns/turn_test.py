@@ -116,8 +116,9 @@ class OverTurn(CliTest):
         after = self.counted()
         rose = {name: after[name] - before[name] for name in after}
         print(f"over TURN alone: {relayed} bytes received by the server of {FILE_BYTES}; {rose}", flush=True)
-        self.assertGreater(rose["channel_in"], FILE_BYTES, rose)
-        self.assertGreater(rose["channel_out"], FILE_BYTES, rose)
+        # They begin with an allocation each. When one's own address is let in at the other's they may
+        # go on with a single one, on the sender's leg or on the receiver's.
+        self.assertGreater(max(rose["channel_in"], rose["channel_out"]), FILE_BYTES, rose)
         self.assertLess(rose["indication_in"], FILE_BYTES // 100, rose)
         self.check_explanations()
         self.assertEqual(self.caller.end(harness.INTERRUPT), 0)
@@ -169,13 +170,24 @@ class OverTurn(CliTest):
         self.caller = self.start_in(
             self.caller_host, "up", "--data", self.folder / "a", "--listen", f"{caller_address}:4433",
             "--relay-via", self.relay_address, *(turn if turn_of_caller else []))
-        self.caller.wait_for("relay_up")
-        if turn_of_caller:
-            up = self.caller.wait_for("turn_up")
+        awaited = {"relay_up", "turn_up"} if turn_of_caller else {"relay_up"}  # in any order
+        self.wait_until(lambda: awaited <= self.seen_by(self.caller), f"{awaited}")
+        for up in self.caller.events("turn_up"):
             self.assertEqual(up["relayed"].rsplit(":", 1)[0], self.turn_address)
         self.wait_until(lambda: self.run_in(
             self.caller_host, "ping", self.callee_id, "--data", self.folder / "probe", "--relay-only",
             "--relay-via", self.relay_address)[0] == 0, "the callee registers")
+
+    @staticmethod
+    def seen_by(running):
+        """The kinds of the events so far."""
+        while not running.lines.empty():
+            line = running.lines.get()
+            if line is None:
+                running.lines.put(None)
+                break
+            running.seen.append(line)
+        return {event["event"] for event in running.seen}
 
     def paths(self):
         _, shown = self.run_in(self.caller_host, "paths", self.callee_id, "--data", self.folder / "a")
