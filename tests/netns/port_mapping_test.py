@@ -84,6 +84,7 @@ deny 0-65535 0.0.0.0/0 0-65535
         """As a power cut would: the rules and the epoch are gone."""
         self.stop()
         self.nft(FLUSH)
+        self.test.assertEqual(self.forwarded_ports(), [])
         self.start()
 
     def nft(self, command):
@@ -238,7 +239,6 @@ class PortMapping(CliTest):
         node.wait_for("port_mapped")
         time.sleep(3)  # so that the new epoch is below the old one by more than the rule's two seconds
         gateway.restart_without_memory()
-        self.assertEqual(gateway.forwarded_ports(), [])
         self.wait_until(lambda: gateway.forwarded_ports() == [4433], "the mapping is made again")
 
     def test_nat_pmp_after_a_restart_of_the_gateway(self):
