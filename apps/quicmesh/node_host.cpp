@@ -42,15 +42,21 @@ asio::awaitable<Outcome<void>> NodeHost::start(asio::thread_pool& pool) {
   std::string where;
   for (const SocketAddress& address : config.listen)
     where.append(where.empty() ? " on " : ", ").append(address.to_string());
+  std::string where_tcp;
+  for (const SocketAddress& address : config.relay_tls_listen)
+    where_tcp.append(where_tcp.empty() ? " on TCP " : ", ").append(address.to_string());
   const std::string key_file = config.key_file;
   auto starting = Node::start(executor_, std::move(config));
   auto node = co_await std::move(starting);
   if (!node) {
     const bool of_key = std::string_view(node.error().category().name()) == "quicmesh.identity";
-    co_return std::unexpected(make_failure(of_key
-                                               ? fmt::format("cannot use the key file {}", key_file)
-                                               : fmt::format("cannot start the node{}", where),
-                                           node.error()));
+    const bool of_tcp = node.error() == IoErrc::tcp_address_in_use ||
+                        node.error() == IoErrc::tcp_permission_denied ||
+                        node.error() == IoErrc::tcp_no_such_address;
+    co_return std::unexpected(
+        make_failure(of_key ? fmt::format("cannot use the key file {}", key_file)
+                            : fmt::format("cannot start the node{}", of_tcp ? where_tcp : where),
+                     node.error()));
   }
   node_ = std::move(*node);
   auto answer = [quota = std::make_shared<PingQuota>()](Stream stream) {

@@ -23,6 +23,9 @@ enum class IoErrc {
   already_handled,
   flush_timeout,
   handler_failed,
+  tcp_address_in_use,
+  tcp_permission_denied,
+  tcp_no_such_address,
 };
 
 std::error_code make_error_code(IoErrc code);

@@ -12,7 +12,7 @@ constexpr int code_of(IoErrc code) {
   return static_cast<int>(code);
 }
 
-constexpr std::array<ErrorText, 16> texts{{
+constexpr std::array<ErrorText, 19> texts{{
     {code_of(IoErrc::address_in_use), "the address is in use by another socket",
      "choose another port, or 0 for any free one; `ss -ulpn` shows who has it"},
     {code_of(IoErrc::permission_denied), "the system does not permit this address or socket",
@@ -43,6 +43,13 @@ constexpr std::array<ErrorText, 16> texts{{
      "what it had not acknowledged may be lost; wait for Stream::flushed before closing"},
     {code_of(IoErrc::handler_failed), "a handler of this program threw",
      "its stream was reset and the node goes on; catch what it may throw"},
+    {code_of(IoErrc::tcp_address_in_use), "the TCP address for relay clients is in use",
+     "choose another port, or 0 for any free one; `ss -tlpn` shows who has it"},
+    {code_of(IoErrc::tcp_permission_denied),
+     "the system does not permit this TCP address for relay clients",
+     "ports below 1024 need CAP_NET_BIND_SERVICE; look at the sandbox or firewall otherwise"},
+    {code_of(IoErrc::tcp_no_such_address), "the machine has no such TCP address for relay clients",
+     "`ip address` lists those it has; 0.0.0.0 and [::] mean all of them"},
 }};
 
 constinit const HintedCategory category("quicmesh.io", texts);

@@ -8,12 +8,22 @@
 
 #include "io/sockaddr.hpp"
 #include "io/system_error.hpp"
+#include "quicmesh/io_errc.hpp"
 
 namespace quicmesh::io {
 namespace {
 
 FileDescriptor any_descriptor() {
   return FileDescriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+/// A node listens on UDP addresses too: whoever reads the error must see which is meant.
+std::error_code listen_error(int error_number) {
+  const std::error_code error = socket_error(error_number);
+  if (error == IoErrc::address_in_use) return IoErrc::tcp_address_in_use;
+  if (error == IoErrc::permission_denied) return IoErrc::tcp_permission_denied;
+  if (error == IoErrc::no_such_address) return IoErrc::tcp_no_such_address;
+  return error;
 }
 
 }  // namespace
@@ -33,7 +43,7 @@ Result<TunnelListener> TunnelListener::open(const SocketAddress& local) {
   const KernelAddress wanted = to_kernel(local);
   if (::bind(descriptor.get(), wanted.data(), wanted.size) != 0 ||
       ::listen(descriptor.get(), backlog) != 0) {
-    return failure(socket_error(errno));
+    return failure(listen_error(errno));
   }
   KernelAddress bound;
   bound.size = sizeof bound.storage;

@@ -17,7 +17,7 @@ class TunnelListener {
  public:
   static constexpr int backlog = 1024;
 
-  /// Fails with the codes of IoErrc, or the system's.
+  /// Fails with the codes of IoErrc, those for TCP where it has them, or the system's.
   static Result<TunnelListener> open(const SocketAddress& local);
 
   struct Accepted {

@@ -143,9 +143,10 @@ class RelayTls(CliTest):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
             done = self.run_text("up", "--data", self.folder / "node", "--listen", "127.0.0.1:0",
-                                 "--relay-tls", f"127.0.0.1:{taken.getsockname()[1]}")
-            self.check_one_line(done, 1, "in use")
+                                 "--relay-tls", address)
+            self.check_one_line(done, 1, "in use", f"on TCP {address}", "ss -tlpn")
 
 
 if __name__ == "__main__":
