@@ -41,7 +41,10 @@ boost::json::object counters_of(const NodeStatus& status) {
           {"tunnel_handshakes_failed", status.tunnel_handshakes_failed},
           {"tunnels_closed_bad_frame", status.tunnels_closed_bad_frame},
           {"tunnels_closed_idle", status.tunnels_closed_idle},
-          {"tunnels_closed_stalled", status.tunnels_closed_stalled}};
+          {"tunnels_closed_stalled", status.tunnels_closed_stalled},
+          {"tunnels_closed_unproved", status.tunnels_closed_unproved},
+          {"tunnels_paused", status.tunnels_paused},
+          {"tunnel_turns_cut", status.tunnel_turns_cut}};
 }
 
 boost::json::object path_of(std::size_t row, const PathStatus& path) {

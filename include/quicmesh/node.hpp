@@ -85,14 +85,17 @@ struct NodeStatus {
   std::uint64_t handshakes_refused = 0;
   std::size_t tunnels = 0;                     // TLS over TCP, to relays and from clients
   std::uint64_t tunnel_datagrams_dropped = 0;  // no room in a tunnel's queue
-  std::uint64_t tunnels_refused_source = 0;    // too many from one address
+  std::uint64_t tunnels_refused_source = 0;    // too many from one address or network
   std::uint64_t tunnels_refused_total = 0;
   std::uint64_t tunnels_refused_rate = 0;
-  std::uint64_t tunnels_evicted = 0;  // half-open ones that gave way to newer ones
+  std::uint64_t tunnels_evicted = 0;  // ones without a client that gave way to newer ones
   std::uint64_t tunnel_handshakes_failed = 0;
   std::uint64_t tunnels_closed_bad_frame = 0;
   std::uint64_t tunnels_closed_idle = 0;
   std::uint64_t tunnels_closed_stalled = 0;
+  std::uint64_t tunnels_closed_unproved = 0;  // no client proved itself inside, or it is gone
+  std::uint64_t tunnels_paused = 0;           // ones without a client that sent too fast
+  std::uint64_t tunnel_turns_cut = 0;         // more had come through tunnels than a turn takes
 };
 
 class Node : public std::enable_shared_from_this<Node> {

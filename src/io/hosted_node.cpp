@@ -148,12 +148,14 @@ bool HostedNode::forward(Instant now, const NetworkPath& source, ByteView train,
 }
 
 void HostedNode::settle(MutableByteView buffer) {
+  if (tunnels_ && tunnels_->work_waits() && !tunnels_received_) receive_from_tunnels(buffer);
+  tunnels_received_ = false;
   const Instant now = EventLoop::now();
   client_->apply(now, *this);
   // Not only when due: it also brings the events of received packets to light, so that the user's
   // thread wakes while this one still writes acknowledgements.
   if (tunnels_) {
-    tunnels_->handle_timeout(now);
+    if (tunnels_->sweep_due(now)) tunnels_->handle_timeout(now, live_tunnels());
     (void)deliver_tunnel_events(now);
   }
   core_->handle_timeout(now);
@@ -252,8 +254,23 @@ Result<SocketAddress> HostedNode::listen_for_tunnels(const SocketAddress& local)
   return tunnels_->listen(local);
 }
 
+std::vector<SocketId> HostedNode::live_tunnels() const {
+  std::vector<SocketId> live;
+  const Connectivity& connectivity = core_->connectivity();
+  for (const NodeId& peer : connectivity.peers()) {
+    for (const PathReport& report : connectivity.paths(peer)) {
+      if (is_tunnelled(report.path) && (report.current || report.probes_answered > 0)) {
+        live.push_back(report.path.socket);
+      }
+    }
+  }
+  std::ranges::sort(live);
+  return live;
+}
+
 void HostedNode::receive_from_tunnels(MutableByteView buffer) {
   const Instant now = EventLoop::now();
+  tunnels_received_ = true;
   tunnels_->handle_ready(now);
   while (const auto arrival = tunnels_->receive(now, buffer)) {
     const ReceivedTrain& train = arrival->train;

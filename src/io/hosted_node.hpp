@@ -50,6 +50,8 @@ class HostedNode {
   /// Null as long as there never was one.
   [[nodiscard]] const TunnelSet* tunnels() const { return tunnels_.get(); }
   [[nodiscard]] NodeCore& core() { return *core_; }
+  /// The tunnels that live connections use, or over which their ends answer probes; in order.
+  [[nodiscard]] std::vector<SocketId> live_tunnels() const;
   /// Tells the core where others on the machine's networks reach these sockets, now and whenever
   /// the network changes.
   void announce(Instant now, std::vector<SocketInfo> sockets);
@@ -117,6 +119,7 @@ class HostedNode {
   std::shared_ptr<NodeClient> client_;  // shared with the handles of the public API
   std::optional<Held> held_;
   Instant deadline_{};
+  bool tunnels_received_ = false;  // since the last `settle`
 };
 
 }  // namespace quicmesh::io

@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 
 #include "io/event_loop.hpp"
 #include "io/stream_state.hpp"
+#include "io/tunnel_for_tests.hpp"
 
 namespace quicmesh::io {
 namespace {
@@ -139,6 +141,46 @@ TEST(HostedNode, transfer_goes_on_without_gso) {
   EXPECT_EQ(b.client->received, a.client->to_send);
   EXPECT_EQ(a.node->counters().refused_gso, 1u);
   EXPECT_FALSE(a.socket().gso());
+}
+
+TEST(HostedNode, tunnel_is_proved_by_the_connection_inside) {
+  End relay(nullptr);
+  const SocketAddress address =
+      relay.node->listen_for_tunnels({IpAddress::loopback(IpFamily::v4), 0}).value();
+  TunnelEnd tunnels;
+  const auto client = NodeCore::create(QuicConfig(), tunnels.identity, tunnels.rng, Rng(1)).value();
+  tunnels.set->open(EventLoop::now(), TunnelRequestId{1}, address);
+  Bytes buffer(HostedNode::buffer_size);
+  const auto turn = [&] {
+    tunnels.now = EventLoop::now();
+    tunnels.received.clear();
+    tunnels.turn();
+    for (TunnelEnd::Datagram& datagram : tunnels.received)
+      client->handle_datagram(tunnels.now, datagram.path, Ecn::not_ect, datagram.data);
+    client->handle_timeout(tunnels.now);
+    while (const auto transmit = client->poll_transmit(tunnels.now, buffer))
+      tunnels.set->send(tunnels.now, *transmit, ByteView(buffer).first(transmit->size));
+    relay.node->receive_from_tunnels(buffer);
+    relay.node->settle(buffer);
+    (void)::poll(nullptr, 0, 1);
+  };
+  const auto turn_until = [&](const std::function<bool()>& done) {
+    const Instant give_up = EventLoop::now() + 30s;  // a guard against hanging, no measure
+    while (!done() && EventLoop::now() < give_up)
+      turn();
+    return done();
+  };
+  ASSERT_TRUE(turn_until([&] { return relay.node->tunnels()->unproved() == 1; }));
+  ASSERT_TRUE(turn_until([&] { return tunnels.find<TunnelOpened>() != nullptr; }));
+  EXPECT_TRUE(relay.node->live_tunnels().empty());
+  const std::vector<NetworkPath> paths(1, tunnels.find<TunnelOpened>()->path);
+  ASSERT_TRUE(client->connect(EventLoop::now(), relay.id, paths).has_value());
+  ASSERT_TRUE(turn_until([&] { return !relay.node->live_tunnels().empty(); }));
+  EXPECT_TRUE(turn_until([&] { return relay.node->tunnels()->unproved() == 0; }));
+  EXPECT_EQ(relay.node->tunnels()->count(), 1u);
+
+  client->disconnect(EventLoop::now(), relay.id, "over");
+  EXPECT_TRUE(turn_until([&] { return relay.node->live_tunnels().empty(); }));
 }
 
 }  // namespace

@@ -36,11 +36,14 @@ void fill_tunnel_figures(const TunnelSet& tunnels, NodeStatus& status) {
   status.tunnels_refused_source = admission.refused_source;
   status.tunnels_refused_total = admission.refused_tunnels + tunnels.dropped_without_descriptor();
   status.tunnels_refused_rate = admission.refused_rate;
-  status.tunnels_evicted = admission.evicted;
+  status.tunnels_evicted = counters.evicted;
   status.tunnel_handshakes_failed = counters.handshakes_failed;
   status.tunnels_closed_bad_frame = counters.closed_bad_frame;
   status.tunnels_closed_idle = counters.closed_idle;
   status.tunnels_closed_stalled = counters.closed_stalled;
+  status.tunnels_closed_unproved = counters.closed_unproved;
+  status.tunnels_paused = counters.paused;
+  status.tunnel_turns_cut = counters.turns_cut;
 }
 
 /// Each address, by the first socket of its family.

@@ -33,6 +33,8 @@ constexpr ErrorText texts[] = {
      "nothing to do: it is opened again when it is needed"},
     {int(TunnelErrc::too_many), "this node has too many tunnels",
      "close connections that are not needed"},
+    {int(TunnelErrc::unproved), "no client of the relay proved itself through the tunnel",
+     "nothing to do: only connections of nodes keep a tunnel"},
 };
 
 constinit const HintedCategory category("quicmesh.tunnel", texts);

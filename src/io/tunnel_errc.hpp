@@ -18,6 +18,7 @@ enum class TunnelErrc {
   connection_lost,
   evicted,
   too_many,
+  unproved,
 };
 
 std::error_code make_error_code(TunnelErrc code);

@@ -4,9 +4,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <functional>
 #include <initializer_list>
 #include <vector>
@@ -31,7 +34,7 @@ struct TunnelEnd {
 
   void turn() {
     set->handle_ready(now);
-    set->handle_timeout(now);
+    set->handle_timeout(now, live ? *live : every_tunnel());
     while (const auto arrival = set->receive(now, buffer)) {
       const ReceivedTrain& train = arrival->train;
       ++trains;
@@ -48,6 +51,17 @@ struct TunnelEnd {
     }
     while (auto event = set->poll_event())
       events.push_back(std::move(*event));
+  }
+
+  static const std::vector<SocketId>& every_tunnel() {
+    static const std::vector<SocketId> all = [] {
+      std::vector<SocketId> ids;
+      for (auto id = std::to_underlying(first_tunnel_socket);
+           id <= std::to_underlying(last_tunnel_socket); ++id)
+        ids.push_back(SocketId{id});
+      return ids;
+    }();
+    return all;
   }
 
   void send(const NetworkPath& path, ByteView data, std::size_t segment_size) {
@@ -70,6 +84,7 @@ struct TunnelEnd {
   Bytes buffer = Bytes(UdpSocket::receive_buffer_size);
   std::vector<Datagram> received;
   std::function<void(ByteView)> on_data;
+  std::optional<std::vector<SocketId>> live;  // behind which there is a client; all without it
   std::size_t trains = 0;
   std::size_t bytes = 0;
   std::vector<TunnelEvent> events;
@@ -126,6 +141,15 @@ class RawClient {
     }
   }
   void close() { descriptor_ = {}; }
+  /// The other end's kernel has all that was written. False after 30 s: a guard against hanging.
+  [[nodiscard]] bool all_arrived() const {
+    for (int i = 0; i < 30'000; ++i) {
+      int unacknowledged = 0;
+      if (::ioctl(descriptor(), SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0) return true;
+      (void)::poll(nullptr, 0, 1);
+    }
+    return false;
+  }
 
  private:
   FileDescriptor descriptor_;
@@ -157,6 +181,13 @@ class TlsClient {
   bool write(ByteView bytes) {
     std::size_t sent = 0;
     return stream->send(bytes, sent) == TlsStream::Step::done && sent == bytes.size();
+  }
+  [[nodiscard]] bool all_arrived() const { return tcp_.all_arrived(); }
+  /// Ends the TCP connection at once, without a goodbye.
+  void reset() {
+    const linger at_once{1, 0};
+    (void)::setsockopt(tcp_.descriptor(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    tcp_.close();
   }
   [[nodiscard]] bool closed_by_server() {
     Bytes record(TlsStream::record_max);

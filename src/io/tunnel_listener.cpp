@@ -2,6 +2,8 @@
 #include "io/tunnel_listener.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <cerrno>
 #include <utility>
@@ -39,6 +41,8 @@ Result<TunnelListener> TunnelListener::open(const SocketAddress& local) {
   const int on = 1;
   // A relay that is restarted finds its port held by connections of its former life otherwise.
   (void)::setsockopt(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  (void)::setsockopt(descriptor.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_seconds,
+                     sizeof silent_seconds);
   if (v6) (void)::setsockopt(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   const KernelAddress wanted = to_kernel(local);
   if (::bind(descriptor.get(), wanted.data(), wanted.size) != 0 ||

@@ -1,8 +1,10 @@
 // A relay's TCP socket for tunnels: where a client that gets no UDP through knocks.
 //
 // Connections are taken at once and judged then (TunnelAdmission): a full backlog would let
-// strangers hold the door shut. A process that has no descriptor left closes one kept for that,
-// takes the connection with it and drops it; otherwise epoll would report it for ever.
+// strangers hold the door shut. One that says nothing stays in the kernel for a while
+// (TCP_DEFER_ACCEPT), where it costs next to nothing. A process that has no descriptor left closes
+// one kept for that, takes the connection with it and drops it; otherwise epoll would report it for
+// ever.
 #pragma once
 
 #include <optional>
@@ -16,6 +18,9 @@ namespace quicmesh::io {
 class TunnelListener {
  public:
   static constexpr int backlog = 1024;
+  /// For so long the kernel keeps a connection on which nothing has come; then it is handed over
+  /// or dropped, as the system pleases.
+  static constexpr int silent_seconds = 10;
 
   /// Fails with the codes of IoErrc, those for TCP where it has them, or the system's.
   static Result<TunnelListener> open(const SocketAddress& local);

@@ -2,6 +2,7 @@
 #include "io/tunnel_set.hpp"
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -30,11 +31,20 @@ Result<std::unique_ptr<TlsContext>> tls_context(const Keypair& identity, TlsRole
   return TlsContext::create(identity, options);
 }
 
-bool watch(int epoll, int operation, int descriptor, std::uint64_t tag, bool writable) {
+constexpr Duration unproved_burst_time{TunnelSet::unproved_burst * Duration::period::den /
+                                       TunnelSet::unproved_bytes_per_second};
+
+bool watch(int epoll, int operation, int descriptor, std::uint64_t tag, std::uint32_t events) {
   epoll_event event{};
-  event.events = writable ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  event.events = events;
   event.data.u64 = tag;
   return ::epoll_ctl(epoll, operation, descriptor, &event) == 0;
+}
+
+/// Readable is also what the other end has closed without a word.
+bool has_a_byte(int descriptor) {
+  char byte = 0;
+  return ::recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
 }  // namespace
@@ -61,7 +71,7 @@ Result<SocketAddress> TunnelSet::listen(const SocketAddress& local) {
   auto listener = TunnelListener::open(local);
   if (!listener) return failure(listener.error());
   const std::uint64_t tag = first_listener_tag + listeners_.size();
-  if (!watch(epoll_.get(), EPOLL_CTL_ADD, listener->descriptor(), tag, false)) {
+  if (!watch(epoll_.get(), EPOLL_CTL_ADD, listener->descriptor(), tag, EPOLLIN)) {
     return failure(socket_error(errno));
   }
   listeners_.push_back(std::move(*listener));
@@ -112,9 +122,9 @@ TunnelSet::Tunnels::iterator TunnelSet::add(Instant now, Tunnel tunnel) {
   if (tunnels_.empty()) sweep_at_ = now + sweep_max;
   const SocketId id = free_id();
   TunnelSocket& socket = *tunnel.socket;
-  tunnel.watched_for_writing = socket.wants_write();
+  tunnel.watched = socket.wants_write() ? EPOLLIN | EPOLLOUT : EPOLLIN;
   if (!watch(epoll_.get(), EPOLL_CTL_ADD, socket.descriptor(), std::to_underlying(id),
-             tunnel.watched_for_writing)) {
+             tunnel.watched)) {
     socket.close(socket_error(errno));
   }
   return tunnels_.emplace(id, std::move(tunnel)).first;
@@ -134,7 +144,7 @@ bool TunnelSet::settle(Tunnels::iterator found) {
     if (tunnel.request) {
       events_.push_back(TunnelOpened{*tunnel.request, path_of(*found)});
     } else {
-      half_open_.erase(tunnel.half_open);
+      unproved_.splice(unproved_.end(), half_open_, tunnel.place);
       admission_.on_open(socket.remote().ip);
     }
   }
@@ -148,13 +158,19 @@ bool TunnelSet::settle(Tunnels::iterator found) {
     remove(found);
     return false;
   }
-  const bool writable = socket.wants_write();
-  if (writable != tunnel.watched_for_writing) {
-    tunnel.watched_for_writing = writable;
-    (void)watch(epoll_.get(), EPOLL_CTL_MOD, socket.descriptor(), std::to_underlying(found->first),
-                writable);
-  }
+  rewatch(*found);
   return true;
+}
+
+void TunnelSet::rewatch(Tunnels::value_type& one) {
+  Tunnel& tunnel = one.second;
+  std::uint32_t wanted = 0;
+  if (!tunnel.paused) wanted |= EPOLLIN;
+  if (tunnel.socket->wants_write()) wanted |= EPOLLOUT;
+  if (wanted == tunnel.watched) return;
+  tunnel.watched = wanted;
+  (void)watch(epoll_.get(), EPOLL_CTL_MOD, tunnel.socket->descriptor(),
+              std::to_underlying(one.first), wanted);
 }
 
 void TunnelSet::count_end(const Tunnel& tunnel) {
@@ -163,6 +179,7 @@ void TunnelSet::count_end(const Tunnel& tunnel) {
   if (error == TunnelErrc::bad_frame) ++counters_.closed_bad_frame;
   if (error == TunnelErrc::idle) ++counters_.closed_idle;
   if (error == TunnelErrc::stalled) ++counters_.closed_stalled;
+  if (error == TunnelErrc::unproved) ++counters_.closed_unproved;
 }
 
 void TunnelSet::remove(Tunnels::iterator found) {
@@ -171,7 +188,7 @@ void TunnelSet::remove(Tunnels::iterator found) {
   if (tunnel.request) {
     --own_;
   } else {
-    if (!tunnel.open) half_open_.erase(tunnel.half_open);
+    if (!tunnel.proved) (tunnel.open ? unproved_ : half_open_).erase(tunnel.place);
     admission_.on_closed(tunnel.socket->remote().ip, tunnel.open);
   }
   tunnels_.erase(found);
@@ -200,26 +217,71 @@ void TunnelSet::accept_waiting(Instant now, TunnelListener& listener) {
 }
 
 void TunnelSet::take(Instant now, TunnelListener::Accepted accepted) {
+  using Verdict = TunnelAdmission::Verdict;
   const IpAddress source = accepted.remote.ip;
-  const auto verdict = admission_.admit(now, source);
-  if (verdict == TunnelAdmission::Verdict::refused) return;
-  if (verdict == TunnelAdmission::Verdict::admitted_for_oldest) {
-    const auto oldest = tunnels_.find(half_open_.front());
-    oldest->second.socket->close(TunnelErrc::evicted);
-    (void)settle(oldest);
-  }
+  auto verdict = admission_.admit(source);
+  if (verdict == Verdict::refused) return;
+  if (verdict != Verdict::admitted && evict(verdict)) verdict = admission_.admit(source);
+  if (verdict != Verdict::admitted) return admission_.refuse();
   Tunnel tunnel;
   tunnel.socket = TunnelSocket::adopt(now, *acceptor_tls_, std::move(accepted.descriptor),
                                       accepted.remote, budget_);
   if (!tunnel.socket) return admission_.on_closed(source, false);
   const auto added = add(now, std::move(tunnel));
-  added->second.half_open = half_open_.insert(half_open_.end(), added->first);
+  added->second.place = half_open_.insert(half_open_.end(), added->first);
   (void)settle(added);
 }
 
+bool TunnelSet::evict(TunnelAdmission::Verdict verdict) {
+  SocketId chosen{};
+  if (verdict == TunnelAdmission::Verdict::full && !unproved_.empty()) {
+    chosen = unproved_.front();
+  } else if (!half_open_.empty()) {
+    chosen = half_open_to_evict();
+  } else {
+    return false;
+  }
+  const auto found = tunnels_.find(chosen);
+  ++counters_.evicted;
+  found->second.socket->close(TunnelErrc::evicted);
+  (void)settle(found);
+  return true;
+}
+
+// First those that have said nothing, then those of the network with the most, then the oldest.
+SocketId TunnelSet::half_open_to_evict() const {
+  std::pair<bool, std::size_t> most{false, 0};
+  SocketId chosen = half_open_.front();
+  for (const SocketId id : half_open_) {
+    const Tunnel& tunnel = tunnels_.at(id);
+    const std::pair one{!tunnel.charged,
+                        admission_.half_open_of_network(tunnel.socket->remote().ip)};
+    if (one <= most) continue;
+    most = one;
+    chosen = id;
+  }
+  return chosen;
+}
+
+bool TunnelSet::look_at_taken(Instant now, Tunnels::iterator found, std::uint32_t events) {
+  Tunnel& tunnel = found->second;
+  if (!tunnel.charged && (events & EPOLLIN) != 0 && has_a_byte(tunnel.socket->descriptor())) {
+    tunnel.charged = true;
+    if (!admission_.begin_handshake(now, tunnel.socket->remote().ip)) {
+      remove(found);
+      return false;
+    }
+  }
+  if (tunnel.paused && (events & (EPOLLERR | EPOLLHUP)) != 0) {
+    // It would be reported for ever.
+    tunnel.socket->close(TunnelErrc::connection_lost);
+    return settle(found);
+  }
+  return true;
+}
+
 void TunnelSet::handle_ready(Instant now) {
-  readable_.clear();
-  trains_of_front_ = 0;
+  turn_cost_ = 0;
   std::array<epoll_event, events_max> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), events_max, 0);
   for (int i = 0; i < count; ++i) {
@@ -231,30 +293,64 @@ void TunnelSet::handle_ready(Instant now) {
     const SocketId id{static_cast<std::uint16_t>(event.data.u64)};
     const auto found = tunnels_.find(id);
     if (found == tunnels_.end()) continue;  // it made room for another in this turn
-    found->second.socket->handle_ready(now);
-    if (settle(found) && (event.events & ~std::uint32_t{EPOLLOUT}) != 0) readable_.push_back(id);
+    Tunnel& tunnel = found->second;
+    if (!tunnel.request && !look_at_taken(now, found, event.events)) continue;
+    const bool was_open = tunnel.open;
+    tunnel.socket->handle_ready(now);
+    if (!settle(found)) continue;
+    if (tunnel.open && !was_open && !tunnel.request) {
+      tunnel.keep_until = now + proof_patience;
+      sweep_at_ = std::min(sweep_at_, now + proof_interval);
+    }
+    if (tunnel.queued || tunnel.paused || (event.events & ~std::uint32_t{EPOLLOUT}) == 0) continue;
+    tunnel.queued = true;
+    readable_.push_back(id);
   }
 }
 
 std::optional<TunnelSet::Arrival> TunnelSet::receive(Instant now, MutableByteView buffer) {
   while (!readable_.empty()) {
-    const auto found = tunnels_.find(readable_.front());
-    if (found != tunnels_.end()) {
-      TunnelSocket& socket = *found->second.socket;
-      // What TLS holds back is reported anew; a frame that has been taken out of it is not.
-      const bool turn_over = trains_of_front_ >= trains_per_turn && !socket.frame_waits();
-      const auto train = turn_over ? std::nullopt : socket.receive(now, buffer);
-      const NetworkPath path = path_of(*found);
-      (void)settle(found);
-      if (train) {
-        ++trains_of_front_;
-        return Arrival{path, *train};
-      }
+    if (turn_cost_ >= cost_per_turn) {
+      ++counters_.turns_cut;
+      return std::nullopt;
     }
+    const SocketId id = readable_.front();
     readable_.pop_front();
-    trains_of_front_ = 0;
+    const auto found = tunnels_.find(id);
+    if (found == tunnels_.end() || !found->second.queued) continue;
+    Tunnel& tunnel = found->second;
+    tunnel.queued = false;
+    TunnelSocket& socket = *tunnel.socket;
+    const std::uint64_t read_before = socket.bytes_read();
+    const auto train = socket.receive(now, buffer);
+    auto cost = static_cast<std::size_t>(socket.bytes_read() - read_before);
+    if (train) {
+      const std::size_t datagrams = (train->size + train->segment_size - 1) / train->segment_size;
+      cost = std::max(train->size, datagrams * datagram_cost);
+    }
+    charge(now, tunnel, std::max(cost, receive_cost));
+    const NetworkPath path = path_of(*found);
+    const bool there = settle(found);
+    if (!train) continue;
+    // What TLS holds back is reported anew; a frame that has been taken out of it is not.
+    if (there && !tunnel.paused) {
+      tunnel.queued = true;
+      readable_.push_back(id);
+    }
+    return Arrival{path, *train};
   }
   return std::nullopt;
+}
+
+void TunnelSet::charge(Instant now, Tunnel& tunnel, std::size_t cost) {
+  turn_cost_ += cost;
+  if (tunnel.request || tunnel.proved) return;
+  const Duration takes{static_cast<Duration::rep>(cost) * Duration::period::den /
+                       static_cast<Duration::rep>(unproved_bytes_per_second)};
+  tunnel.allowance_full_at = std::max(tunnel.allowance_full_at, now) + takes;
+  if (tunnel.allowance_full_at <= now + unproved_burst_time) return;
+  tunnel.paused = true;
+  ++counters_.paused;
 }
 
 void TunnelSet::send(Instant now, const Transmit& transmit, ByteView data) {
@@ -274,15 +370,41 @@ std::optional<TunnelEvent> TunnelSet::poll_event() {
   return event;
 }
 
-void TunnelSet::handle_timeout(Instant now) {
-  if (now < deadline()) return;
+void TunnelSet::set_proved(Instant now, Tunnels::value_type& one, bool proved) {
+  Tunnel& tunnel = one.second;
+  if (proved) tunnel.keep_until = now + TunnelSocket::idle_patience;
+  if (proved == tunnel.proved) return;
+  tunnel.proved = proved;
+  if (proved) {
+    unproved_.erase(tunnel.place);
+    tunnel.socket->on_proved();
+  } else {
+    tunnel.place = unproved_.insert(unproved_.end(), one.first);
+  }
+}
+
+void TunnelSet::handle_timeout(Instant now, std::span<const SocketId> live) {
+  if (!sweep_due(now)) return;
   Instant next = never;
   for (auto tunnel = tunnels_.begin(); tunnel != tunnels_.end();) {
     const auto one = tunnel++;
-    one->second.socket->handle_timeout(now);
-    if (settle(one)) next = std::min(next, one->second.socket->deadline());
+    Tunnel& state = one->second;
+    if (!state.request && state.open) {
+      set_proved(now, *one, std::ranges::binary_search(live, one->first));
+      if (state.keep_until <= now) state.socket->close(TunnelErrc::unproved);
+      if (state.paused && (state.proved || state.allowance_full_at <= now + unproved_burst_time)) {
+        state.paused = false;
+        // A frame may be there that nothing else will bring out.
+        if (!state.queued) readable_.push_back(one->first);
+        state.queued = true;
+      }
+      next = std::min(next, state.keep_until);
+    }
+    state.socket->handle_timeout(now);
+    if (settle(one)) next = std::min(next, state.socket->deadline());
   }
-  sweep_at_ = std::clamp(next, now + sweep_min, now + sweep_max);
+  const Duration longest = unproved_.empty() ? sweep_max : proof_interval;
+  sweep_at_ = std::clamp(next, now + std::min(sweep_min, longest), now + longest);
 }
 
 }  // namespace quicmesh::io

@@ -69,6 +69,7 @@ std::unique_ptr<TunnelSocket> TunnelSocket::adopt(Instant now, const TlsContext&
                                                   const SocketAddress& remote,
                                                   TunnelBudget& budget) {
   configure(descriptor.get());
+  set_option(descriptor.get(), SOL_SOCKET, SO_RCVBUF, receive_buffer_unproved);
   auto tunnel = std::unique_ptr<TunnelSocket>(
       new TunnelSocket(now, std::move(descriptor), remote, State::handshaking, budget));
   tunnel->tls_ = TlsStream::create(tls, TlsRole::acceptor, tunnel->descriptor());
@@ -136,6 +137,10 @@ void TunnelSocket::shake_hands(Instant now) {
   heard_at_ = sent_at_ = now;
 }
 
+void TunnelSocket::on_proved() {
+  if (descriptor_) set_option(descriptor(), SOL_SOCKET, SO_RCVBUF, receive_buffer_proved);
+}
+
 bool TunnelSocket::wants_write() const {
   if (state_ == State::connecting) return true;
   if (state_ == State::handshaking) return tls_->wants_write();
@@ -164,6 +169,7 @@ std::optional<ReceivedTrain> TunnelSocket::receive(Instant now, MutableByteView 
     } else if (step == TlsStream::Step::failed) {
       fail(TunnelErrc::connection_lost);
     } else {
+      bytes_read_ += received;
       reader_.append(ByteView(record).first(received));
     }
   }

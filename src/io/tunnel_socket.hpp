@@ -70,6 +70,10 @@ class TunnelSocket {
   static constexpr int kernel_unsent_max = 64 << 10;
   /// The most that `receive` takes from TLS to complete one frame.
   static constexpr std::size_t records_for_a_frame = 8;
+  /// What the kernel may hold of a tunnel that a listener took and that is not read: before and
+  /// after a client has proved itself in it.
+  static constexpr int receive_buffer_unproved = 64 << 10;
+  static constexpr int receive_buffer_proved = 256 << 10;
 
   /// Begins to connect. Fails with a TunnelErrc, or the system's code.
   static Result<std::unique_ptr<TunnelSocket>> connect(Instant now, const TlsContext& tls,
@@ -104,6 +108,12 @@ class TunnelSocket {
 
   /// A complete frame has been taken out of TLS and waits for `receive`.
   [[nodiscard]] bool frame_waits() const { return reader_.complete(); }
+
+  /// Everything that TLS gave, whether it was a datagram or not.
+  [[nodiscard]] std::uint64_t bytes_read() const { return bytes_read_; }
+
+  /// A client has proved itself inside: it gets the larger receive buffer.
+  void on_proved();
 
   /// Sends the train in `data`, or drops of it what has no room.
   void send(Instant now, const Transmit& transmit, ByteView data);
@@ -141,6 +151,7 @@ class TunnelSocket {
   Instant heard_at_{};  // the last complete frame
   Instant sent_at_{};   // when TCP last took something, or nothing waited
   TunnelFrameReader reader_;
+  std::uint64_t bytes_read_ = 0;
   Bytes queue_;  // frames for TCP
   std::size_t queue_front_ = 0;
   TunnelBudget& budget_;
