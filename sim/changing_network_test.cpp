@@ -186,6 +186,33 @@ TEST(ChangingNetwork, with_a_second_uplink_the_first_one_may_go_down) {
   }
 }
 
+// S1.53, S1.54: behind a symmetric NAT nobody meets the node where the other end would look for it,
+// so the relay carries, and the node has to come to the relay from its new address too.
+TEST(ChangingNetwork, the_relay_carries_when_the_second_uplink_is_behind_a_worse_nat) {
+  for (const bool dialler_moves : {true, false}) {
+    for (const bool a_sends : {true, false}) {
+      Exchange exchange(port_restricted, port_restricted, a_sends);
+      MeshNode& mover = dialler_moves ? *exchange.world.a : *exchange.world.b;
+      Network& network = exchange.world.simulation.network();
+      const LinkConfig line = traversal_link(30ms);
+      const NatPlacement placement{
+          "mobile NAT", internet, {IpAddress::v4({203, 0, 113, 66})}, symmetric, {line, line}};
+      const LinkConfig near = traversal_link(0ms);
+      ASSERT_TRUE(
+          network.add_interface(mover.host(), {"mobile",
+                                               network.inside(network.add_nat(placement).value()),
+                                               IpAddress::v4({10, 11, 12, 2}),
+                                               {near, near}}));
+      const Instant moved = exchange.world.simulation.now();
+      network.set_interface_state(exchange.interface_of(mover), InterfaceState::down);
+      mover.network_changed();
+      ASSERT_TRUE(exchange.ends_well()) << dialler_moves << a_sends;
+      EXPECT_TRUE(exchange.world.relayed());
+      EXPECT_LE(exchange.stall_since(moved), 1s) << dialler_moves << a_sends;
+    }
+  }
+}
+
 TEST(ChangingNetwork, a_relay_tells_anew_where_it_sees_this_node) {
   TraversalWorld world(3, full_cone, full_cone);
   std::vector<SocketAddress> seen;

@@ -33,7 +33,7 @@ void NodeCore::look_at_network(Instant now, std::span<const IpAddress> own, bool
   std::erase_if(chosen,
                 [&](const IpAddress& ip) { return std::ranges::find(own, ip) == own.end(); });
   connectivity_->network_changed(now, own, chosen, slept);
-  relay_user_.client().network_changed(now);
+  relay_user_.network_changed(now, *connectivity_);
   turn_user_.network_changed(now);
   nat_watch_.restart(now);
   tell_candidates(true);

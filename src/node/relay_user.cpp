@@ -79,6 +79,15 @@ void RelayUser::on_path_changed(Instant now, const NodeId& peer, const NetworkPa
   client_.control_path_changed(peer, path);
 }
 
+// Of a path that stays but for its source nobody is told.
+void RelayUser::network_changed(Instant now, const Connectivity& connectivity) {
+  for (const auto& [relay, path] : paths_) {
+    const auto current = connectivity.current_path(relay);
+    if (current && *current != path) on_path_changed(now, relay, *current);
+  }
+  client_.network_changed(now);
+}
+
 void RelayUser::on_silent(Instant now, const NodeId& peer) {
   for (const RelayLeg& leg : client_.legs(peer))
     client_.check(now, leg.relay);

@@ -31,6 +31,8 @@ class RelayUser {
   void on_unreachable(Instant now, const PeerUnreachable& unreachable);
   void on_disconnected(const NodeId& peer) { tunnels_.disconnected(peer); }
   void on_path_changed(Instant now, const NodeId& peer, const NetworkPath& path);
+  /// After Connectivity's own: sources that are gone are left to the kernel.
+  void network_changed(Instant now, const Connectivity& connectivity);
   /// Nothing comes from the peer on any path: the way to its relays may be what has ended.
   void on_silent(Instant now, const NodeId& peer);
   bool on_data(Instant now, Connectivity& connectivity, const PeerStreamData& data);
