@@ -37,8 +37,12 @@ struct Config {
   Duration refresh_interval = 15min;
   /// A lookup ends by then, with what it has.
   Duration lookup_deadline = 10s;
+
+  /// Requests that the node sends at most (TD11); twice as many may go at once.
+  std::uint32_t requests_a_second = 200;
 };
 
+/// Where adaptation stays.
 inline constexpr std::uint8_t k_min = 10;
 inline constexpr std::uint8_t k_max = 40;
 inline constexpr std::uint8_t alpha_min = 2;

@@ -12,6 +12,8 @@ DhtCore::DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle s
       server_(config.server),
       rng_(rng),
       table_(now, config, book, self),
+      adaptation_(config),
+      budget_(now, config.requests_a_second),
       last_heard_(now),
       refresh_interval_(
           rng_.between(config.refresh_interval * 4 / 5, config.refresh_interval * 6 / 5)) {}
@@ -26,6 +28,12 @@ void DhtCore::handle_timeout(Instant now) {
   while (const auto given_up = requests_.take_given_up(now))
     on_failed(now, *given_up, Blame::peer);
   end_overdue(now);
+  if (adaptation_.handle_timeout(now)) table_.set_k(adaptation_.k());
+  if (budget_at_ <= now) {
+    budget_at_ = never;
+    for (std::size_t i = lookups_.size(); i > 0; --i)
+      proceed(now, lookups_[std::min(i, lookups_.size()) - 1].query);
+  }
   if (check_at_ <= now) check_suspect(now);
   if (refresh_at() <= now) refresh_next(now);
 }
@@ -38,7 +46,8 @@ std::optional<Event> DhtCore::poll_event() {
 }
 
 Instant DhtCore::poll_timeout() const {
-  Instant earliest = std::min({requests_.earliest(), check_at_, refresh_at()});
+  Instant earliest = std::min(
+      {requests_.earliest(), check_at_, refresh_at(), budget_at_, adaptation_.poll_timeout()});
   for (const RunningLookup& running : lookups_)
     earliest = std::min(earliest, running.deadline);
   return earliest;
@@ -116,6 +125,11 @@ void DhtCore::on(Instant now, peer::Received<Message>& input) {
 }
 
 void DhtCore::on_request(Instant now, PeerHandle from, const Message& message) {
+  if (!links_.serves(now, from, served_a_second)) {
+    ++counters_.refused_busy;
+    send(from, message.request, Busy{});
+    return;
+  }
   ++counters_.requests_answered;
   if (const auto* find = std::get_if<FindNode>(&message.body)) {
     Nodes nodes;
@@ -139,6 +153,12 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
   }
   const Duration rtt = now - request->sent_at;
   round_trip_.add_sample(rtt);
+  if (std::holds_alternative<Busy>(message.body)) {
+    adaptation_.on_busy(now);
+  } else {
+    const bool late = request->late_at == never;
+    adaptation_.on_answer(now, {from, table_.find(from) != nullptr}, late);
+  }
   if (message.server) {
     (void)table_.answered(now, from, rtt);
     if (table_.worth_measuring(from)) check(now, from);
@@ -182,7 +202,7 @@ void DhtCore::send(PeerHandle to, std::uint32_t number, Body body) {
 
 /// Asks `peer` whether it is there, unless something is asked of it already.
 void DhtCore::check(Instant now, PeerHandle peer) {
-  if (requests_.checks() < checks_max && !requests_.any_to(peer)) {
+  if (requests_.checks() < checks_max && !requests_.any_to(peer) && budget_.take(now)) {
     request(now, peer, no_query, Ping{});
   }
 }
@@ -213,6 +233,7 @@ void DhtCore::on_failed(Instant now, const OpenRequest& request, Blame blame) {
     (void)outputs_.push(peer::Close{request.peer});
   }
   if (blame == Blame::peer && last_heard_ >= request.sent_at) {
+    adaptation_.on_silence(now, {request.peer, table_.find(request.peer) != nullptr});
     if (table_.failed(request.peer)) {
       ++counters_.contacts_lost;
     } else if (check_at_ == never && table_.find(request.peer) != nullptr) {

@@ -8,7 +8,8 @@
 // may be us who are cut off. A contact under suspicion is asked once more by itself.
 //
 // Timers: each open request's (late, given up); each lookup's deadline; the refresh of the bucket
-// untouched for longest (interval +-20 %), one at a time; the next check of a suspect (1 s apart).
+// untouched for longest (interval +-20 %), one at a time; the next check of a suspect (1 s apart);
+// the judgement of k and alpha, while there is evidence; the next request that the budget allows.
 #pragma once
 
 #include <cstddef>
@@ -21,12 +22,14 @@
 #include "base/bounded_queue.hpp"
 #include "base/peer_core.hpp"
 #include "base/rng.hpp"
+#include "dht/adaptation.hpp"
 #include "dht/dht_config.hpp"
 #include "dht/dht_errc.hpp"
 #include "dht/link_pool.hpp"
 #include "dht/lookup.hpp"
 #include "dht/message.hpp"
 #include "dht/open_requests.hpp"
+#include "dht/request_budget.hpp"
 #include "dht/round_trip.hpp"
 #include "dht/routing_table.hpp"
 #include "identity/peer_book.hpp"
@@ -60,6 +63,8 @@ struct Counters {
   std::uint64_t answers_unasked = 0;     // of no request of ours, or too late by far
   std::uint64_t contacts_lost = 0;       // from the table, for silence
   std::uint64_t links_closed = 0;        // there were more than are kept
+  std::uint64_t refused_busy = 0;        // requests of peers that asked too often
+  std::uint64_t out_of_budget = 0;       // times that lookups had to wait to send more
 };
 
 struct FindOptions {
@@ -82,6 +87,8 @@ class DhtCore {
   static constexpr std::size_t lookups_max = 64;  // further ones are refused
   static constexpr std::size_t checks_max = 8;    // pings of our own that are open; no more begin
   static constexpr Duration check_interval = 1s;
+  /// Requests of one peer that are served in a second; the rest gets Busy.
+  static constexpr unsigned served_a_second = 100;
 
   /// `config` and `book` outlive the core; `self` is the node's own handle.
   DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng);
@@ -120,6 +127,7 @@ class DhtCore {
 
   [[nodiscard]] const RoutingTable& table() const { return table_; }
   [[nodiscard]] const LatencyTiers& tiers() const { return tiers_; }
+  [[nodiscard]] const Adaptation& adaptation() const { return adaptation_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] std::size_t links_up() const { return links_.up_count(); }
   [[nodiscard]] std::size_t lookups_running() const { return lookups_.size(); }
@@ -178,6 +186,9 @@ class DhtCore {
   RoutingTable table_;
   LatencyTiers tiers_;
   RoundTrip round_trip_;
+  Adaptation adaptation_;
+  RequestBudget budget_;
+  Instant budget_at_ = never;
   LinkPool links_;
   OpenRequests requests_;
   std::vector<RunningLookup> lookups_;

@@ -54,8 +54,15 @@ void DhtCore::proceed(Instant now, QueryId query) {
   RunningLookup* running = find(query);
   if (running == nullptr) return;
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
-  while (const auto peer = running->lookup.next(config_->alpha)) {
+  while (budget_.next() <= now) {
+    const auto peer = running->lookup.next(adaptation_.alpha());
+    if (!peer) break;
+    (void)budget_.take(now);
     request(now, *peer, query, FindNode{running->lookup.target(), table_.k()});
+  }
+  if (budget_.next() > now && budget_at_ == never) {
+    ++counters_.out_of_budget;
+    budget_at_ = budget_.next();
   }
   counters_.slow_tier_requests += running->lookup.cost().slow_tier_queries - slow_before;
   const bool converged = running->lookup.converged();

@@ -43,6 +43,18 @@ void LinkPool::used(Instant now, PeerHandle peer) {
   if (Link* link = find(peer)) link->used_at = now;
 }
 
+bool LinkPool::serves(Instant now, PeerHandle peer, unsigned most) {
+  Link* link = find(peer);
+  if (link == nullptr) return false;
+  if (now - link->asked_since >= 1s) {
+    link->asked_since = now;
+    link->asked = 0;
+  }
+  if (link->asked >= most) return false;
+  ++link->asked;
+  return true;
+}
+
 void LinkPool::gone(PeerHandle peer) {
   const auto found = std::ranges::find(links_, peer, &Link::peer);
   if (found == links_.end()) return;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -27,6 +28,9 @@ class LinkPool {
   void up(Instant now, PeerHandle peer);
   void used(Instant now, PeerHandle peer);
   void gone(PeerHandle peer);
+
+  /// Counts a request of `peer`; false if there were more than `most` within this second.
+  bool serves(Instant now, PeerHandle peer, unsigned most);
 
   /// Connections that are up.
   [[nodiscard]] std::size_t up_count() const { return up_count_; }
@@ -63,6 +67,8 @@ class LinkPool {
   struct Link {
     PeerHandle peer = no_peer;
     bool up = false;
+    std::uint16_t asked = 0;  // since asked_since, a second at most
+    Instant asked_since{};
     Instant used_at{};
   };
 

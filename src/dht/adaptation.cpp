@@ -1,0 +1,68 @@
+#include "dht/adaptation.hpp"
+
+#include <algorithm>
+
+namespace quicmesh::dht {
+
+void Adaptation::begin(Instant now) {
+  if (config_->adaptive && judge_at_ == never) judge_at_ = now + interval;
+}
+
+void Adaptation::on_answer(Instant now, Asked asked, bool late) {
+  begin(now);
+  ++answers_;
+  if (asked.contact) ++contact_answers_;
+  if (late) ++late_;
+}
+
+void Adaptation::on_busy(Instant now) {
+  begin(now);
+  ++answers_;
+  ++busy_;
+}
+
+void Adaptation::on_silence(Instant now, Asked asked) {
+  begin(now);
+  if (silent_.size() == silent_max || std::ranges::count(silent_, asked.peer) != 0) return;
+  silent_.push_back(asked.peer);
+  if (asked.contact) ++contacts_silent_;
+}
+
+bool Adaptation::handle_timeout(Instant now) {
+  if (judge_at_ > now) return false;
+  judge_at_ = never;
+  const auto asked = answers_ + static_cast<std::uint32_t>(silent_.size());
+  const std::uint32_t contacts = contact_answers_ + contacts_silent_;
+  if (asked < evidence_min) return false;  // the next evidence is added to this
+  const std::uint8_t k_before = k_;
+  const std::uint8_t alpha_before = alpha_;
+  const auto is_tenth = [](std::uint64_t part, std::uint64_t all) { return part * 10 >= all; };
+  const auto is_little = [](std::uint64_t part, std::uint64_t all) { return part * 33 <= all; };
+  if (busy_ > 0 && is_tenth(busy_, answers_)) {
+    k_ = static_cast<std::uint8_t>(std::max<int>(k_ - k_step, k_min));
+    alpha_ = static_cast<std::uint8_t>(std::max<int>(alpha_ - alpha_step, alpha_min));
+  } else {
+    const bool overload = late_ * 4 >= answers_ && late_ > 0;
+    k_ = moved({k_, config_->k, k_step, k_max},
+               !overload && contacts > 0 && is_tenth(contacts_silent_, contacts),
+               is_little(contacts_silent_, contacts));
+    alpha_ = moved({alpha_, config_->alpha, alpha_step, alpha_max},
+                   !overload && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
+  }
+  answers_ = contact_answers_ = late_ = busy_ = contacts_silent_ = 0;
+  silent_ = {};
+  return k_ != k_before || alpha_ != alpha_before;
+}
+
+/// One step up, one towards the start, or none.
+std::uint8_t Adaptation::moved(const Parameter& parameter, bool up, bool calm) {
+  const int value = parameter.value;
+  if (up) return static_cast<std::uint8_t>(std::min(value + parameter.step, +parameter.max));
+  if (!calm) return parameter.value;
+  if (value > parameter.start) {
+    return static_cast<std::uint8_t>(std::max(value - parameter.step, +parameter.start));
+  }
+  return static_cast<std::uint8_t>(std::min(value + parameter.step, +parameter.start));
+}
+
+}  // namespace quicmesh::dht

@@ -1,0 +1,78 @@
+// k and alpha that follow the evidence (S1.17-S1.22).
+//
+// Evidence is what our own requests met: an answer in time, an answer that was late, Busy, or
+// silence. It is judged every ten seconds, if there were at least eight requests, and moves each
+// parameter by one step at most (TD11):
+//
+//     k      +4  a tenth or more of the contacts asked are silent: the table dies under us
+//            -4  at most 3 % are, and k is above where it began
+//     alpha  +1  a tenth or more of all who were asked are silent
+//            -1  at most 3 % are, and alpha is above where it began
+//     both    a step down, below where they began if need be, while a tenth of the answers is Busy;
+//            no step up while a quarter is late. Back up to where they began once that is over.
+//
+// Late answers are what an overload looks like, silence is not: whoever answers late would be made
+// later by more questions. One peer counts once in ten seconds, however often it is silent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/peer_core.hpp"
+#include "dht/dht_config.hpp"
+#include "quicmesh/time.hpp"
+
+namespace quicmesh::dht {
+
+class Adaptation {
+ public:
+  static constexpr Duration interval = 10s;
+  static constexpr std::uint32_t evidence_min = 8;
+  static constexpr std::uint8_t k_step = 4;
+  static constexpr std::uint8_t alpha_step = 1;
+  static constexpr std::size_t silent_max = 64;  // peers told apart; more count no more
+
+  /// `config` outlives it.
+  explicit Adaptation(const Config& config)
+      : config_(&config), k_(config.k), alpha_(config.alpha) {}
+
+  [[nodiscard]] std::uint8_t k() const { return k_; }
+  [[nodiscard]] std::uint8_t alpha() const { return alpha_; }
+
+  /// `contact`: who was asked stands in our table.
+  struct Asked {
+    PeerHandle peer = no_peer;
+    bool contact = false;
+  };
+  void on_answer(Instant now, Asked asked, bool late);
+  void on_busy(Instant now);
+  void on_silence(Instant now, Asked asked);
+
+  /// Judges, if it is time. True if k or alpha has changed.
+  bool handle_timeout(Instant now);
+  [[nodiscard]] Instant poll_timeout() const { return judge_at_; }
+
+ private:
+  void begin(Instant now);
+  struct Parameter {
+    std::uint8_t value;
+    std::uint8_t start;
+    std::uint8_t step;
+    std::uint8_t max;
+  };
+  [[nodiscard]] static std::uint8_t moved(const Parameter& parameter, bool up, bool calm);
+
+  const Config* config_;
+  std::uint8_t k_;
+  std::uint8_t alpha_;
+  Instant judge_at_ = never;
+  std::uint32_t answers_ = 0;
+  std::uint32_t contact_answers_ = 0;
+  std::uint32_t late_ = 0;
+  std::uint32_t busy_ = 0;
+  std::uint32_t contacts_silent_ = 0;
+  std::vector<PeerHandle> silent_;
+};
+
+}  // namespace quicmesh::dht
