@@ -50,7 +50,8 @@ bool Adaptation::handle_timeout(Instant now) {
                    !overload && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
   }
   answers_ = contact_answers_ = late_ = busy_ = contacts_silent_ = 0;
-  silent_ = {};
+  silent_.clear();
+  silent_.shrink_to_fit();
   return k_ != k_before || alpha_ != alpha_before;
 }
 

@@ -135,8 +135,9 @@ TEST(RequestBudget, lets_two_seconds_worth_go_at_once_and_then_its_rate) {
 
 // S1.17-S1.22: the whole node, without a setting
 TEST(DhtCore, tunes_itself_while_half_of_its_network_dies_and_afterwards) {
-  TestNetwork net(31);
-  net.add_all(300);
+  // Others look things up as well, and learn who is dead.
+  TestNetwork net(31, {.refresh_interval = 60s});
+  net.add_all(200);
   net.fill_tables(20);
   const auto look_up = [&](int rounds) {
     std::uint8_t k = 0;

@@ -5,9 +5,11 @@
 
 namespace quicmesh::dht {
 
-DhtCore::DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng)
+DhtCore::DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng,
+                 RecordVerifier* verifier)
     : config_(&config),
       book_(&book),
+      verifier_(verifier),
       self_(self),
       server_(config.server),
       rng_(rng),
@@ -24,18 +26,15 @@ void DhtCore::handle(Instant now, Input input) {
 
 void DhtCore::handle_timeout(Instant now) {
   while (const OpenRequest* late = requests_.next_late(now))
-    on_late(now, late->peer, late->query);
+    on_late(now, OpenRequest(*late));
   while (const auto given_up = requests_.take_given_up(now))
     on_failed(now, *given_up, Blame::peer);
   end_overdue(now);
   if (adaptation_.handle_timeout(now)) table_.set_k(adaptation_.k());
-  if (budget_at_ <= now) {
-    budget_at_ = never;
-    for (std::size_t i = lookups_.size(); i > 0; --i)
-      proceed(now, lookups_[std::min(i, lookups_.size()) - 1].query);
-  }
+  if (budget_at_ <= now) spend_budget(now);
   if (check_at_ <= now) check_suspect(now);
   if (refresh_at() <= now) refresh_next(now);
+  republish_next(now);
 }
 
 std::optional<DhtCore::Output> DhtCore::poll_output() {
@@ -48,6 +47,7 @@ std::optional<Event> DhtCore::poll_event() {
 Instant DhtCore::poll_timeout() const {
   Instant earliest = std::min(
       {requests_.earliest(), check_at_, refresh_at(), budget_at_, adaptation_.poll_timeout()});
+  if (lookups_.size() < lookups_max) earliest = std::min(earliest, store_.poll_timeout());
   for (const RunningLookup& running : lookups_)
     earliest = std::min(earliest, running.deadline);
   return earliest;
@@ -132,17 +132,28 @@ void DhtCore::on_request(Instant now, PeerHandle from, const Message& message) {
   }
   ++counters_.requests_answered;
   if (const auto* find = std::get_if<FindNode>(&message.body)) {
-    Nodes nodes;
-    const std::size_t count = std::min<std::size_t>(find->count, contacts_max);
-    table_.nearest(find->target, count + 1, RoutingTable::Which::answering, nodes.nodes);
-    std::erase(nodes.nodes, from);
-    nodes.nodes.resize(std::min(nodes.nodes.size(), count));
-    send(from, message.request, std::move(nodes));
+    send(from, message.request, nearest_for(from, find->target, find->count));
+  } else if (const auto* get = std::get_if<Get>(&message.body)) {
+    Found found{.nodes = nearest_for(from, get->key, get->count).nodes};
+    const HeldValue* held = store_.find(now, get->key, get->kind);
+    if (held != nullptr) found.bytes = held->bytes;
+    send(from, message.request, std::move(found));
+  } else if (const auto* put = std::get_if<Put>(&message.body)) {
+    send(from, message.request, PutAnswer{keep(now, *put, from)});
   } else {
     send(from, message.request, Pong{});
   }
   // To ask us it had to show who it is, but not that it answers.
   if (message.server && table_.has_room_for(from)) check(now, from);
+}
+
+Nodes DhtCore::nearest_for(PeerHandle asker, const DhtKey& target, std::size_t count) const {
+  count = std::min(count, contacts_max);
+  Nodes nodes;
+  table_.nearest(target, count + 1, RoutingTable::Which::answering, nodes.nodes);
+  std::erase(nodes.nodes, asker);
+  nodes.nodes.resize(std::min(nodes.nodes.size(), count));
+  return nodes;
 }
 
 void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
@@ -165,7 +176,15 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
   }
   RunningLookup* running = find(request->query);
   if (running == nullptr) return;
-  if (const auto* nodes = std::get_if<Nodes>(&message.body)) {
+  if (request->storing) {
+    const auto* done = std::get_if<PutAnswer>(&message.body);
+    on_put_answer(now, request->query, done == nullptr ? PutStatus::full : done->status,
+                  request->late_at != never);
+    return;
+  }
+  if (const auto* found = std::get_if<Found>(&message.body)) {
+    on_found(now, *running, from, *found);
+  } else if (const auto* nodes = std::get_if<Nodes>(&message.body)) {
     running->lookup.on_answer(from, nodes->nodes, [&](PeerHandle peer) { return tier_of(peer); });
   } else {
     running->lookup.on_failed(from);
@@ -178,6 +197,7 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
 void DhtCore::request(Instant now, PeerHandle peer, QueryId query, Body body) {
   const Duration patience = round_trip_.patience(table_.find(peer));
   OpenRequest open{.peer = peer, .number = requests_.next_number(), .query = query, .sent_at = now};
+  open.storing = query != no_query && std::holds_alternative<Put>(body);
   const bool warm = links_.is_up(peer);
   const Duration cold_patience = warm ? patience : RoundTrip::cold_factor * patience;
   open.late_at = now + cold_patience;
@@ -217,11 +237,13 @@ void DhtCore::check_suspect(Instant now) {
   }
 }
 
-void DhtCore::on_late(Instant now, PeerHandle peer, QueryId query) {
+void DhtCore::on_late(Instant now, const OpenRequest& request) {
   ++counters_.requests_late;
-  if (RunningLookup* running = find(query)) {
-    running->lookup.on_slow(peer);
-    proceed(now, query);
+  if (request.storing) {
+    on_put_answer(now, request.query, std::nullopt, true);
+  } else if (RunningLookup* running = find(request.query)) {
+    running->lookup.on_slow(request.peer);
+    proceed(now, request.query);
   }
 }
 
@@ -240,7 +262,9 @@ void DhtCore::on_failed(Instant now, const OpenRequest& request, Blame blame) {
       check_at_ = now + check_interval;
     }
   }
-  if (RunningLookup* running = find(request.query)) {
+  if (request.storing) {
+    on_put_answer(now, request.query, std::nullopt, request.late_at != never);
+  } else if (RunningLookup* running = find(request.query)) {
     running->lookup.on_failed(request.peer);
     proceed(now, request.query);
   }
@@ -269,10 +293,12 @@ void DhtCore::mark(PeerBook::Sweep& sweep) const {
   requests_.for_each([&](const OpenRequest& request) { sweep.mark(request.peer); });
   for (const RunningLookup& running : lookups_)
     running.lookup.for_each([&](PeerHandle peer) { sweep.mark(peer); });
+  store_.for_each_source([&](PeerHandle peer) { sweep.mark(peer); });
 }
 
 std::size_t DhtCore::memory() const {
-  return table_.memory() + links_.memory() + lookups_.capacity() * sizeof(RunningLookup);
+  return table_.memory() + links_.memory() + requests_.memory() +
+         lookups_.capacity() * sizeof(RunningLookup);
 }
 
 }  // namespace quicmesh::dht

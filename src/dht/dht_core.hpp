@@ -7,13 +7,17 @@
 // or cannot be reached, loses standing in the table, unless we heard from nobody meanwhile: then it
 // may be us who are cut off. A contact under suspicion is asked once more by itself.
 //
+// A value is put in two parts: a lookup of its key, then a Put to each of the k nearest.
+//
 // Timers: each open request's (late, given up); each lookup's deadline; the refresh of the bucket
 // untouched for longest (interval +-20 %), one at a time; the next check of a suspect (1 s apart);
-// the judgement of k and alpha, while there is evidence; the next request that the budget allows.
+// the judgement of k and alpha, while there is evidence; the next request that the budget allows;
+// the store's look at what expires and is put again.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <variant>
@@ -32,6 +36,8 @@
 #include "dht/request_budget.hpp"
 #include "dht/round_trip.hpp"
 #include "dht/routing_table.hpp"
+#include "dht/value.hpp"
+#include "dht/value_store.hpp"
 #include "identity/peer_book.hpp"
 #include "quicmesh/result.hpp"
 
@@ -52,7 +58,30 @@ struct FindNodeDone {
   LookupCost cost;
 };
 
-using Event = std::variant<FindNodeDone>;
+/// The lookup of `get` is over.
+struct GetDone {
+  QueryId query{};
+  /// `found`: there is a value; otherwise nobody asked has one.
+  LookupEnd end{};
+  /// As stored: `check_value` tells what the owner wrote. Of signed ones the highest sequence
+  /// number that anybody had.
+  std::optional<Bytes> bytes;
+  std::uint64_t sequence = 0;
+  unsigned holders = 0;  // peers that had a right value
+  unsigned false_values = 0;
+  LookupCost cost;
+};
+
+/// The value of `put` was offered to the nearest servers.
+struct PutFinished {
+  QueryId query{};
+  LookupEnd end{};
+  unsigned stored = 0;   // of those who answered in time
+  unsigned refused = 0;  // likewise: older, invalid by their clock, or full
+  LookupCost cost;
+};
+
+using Event = std::variant<FindNodeDone, GetDone, PutFinished>;
 
 struct Counters {
   std::uint64_t requests_sent = 0;
@@ -89,9 +118,13 @@ class DhtCore {
   static constexpr Duration check_interval = 1s;
   /// Requests of one peer that are served in a second; the rest gets Busy.
   static constexpr unsigned served_a_second = 100;
+  /// Answers with the signed value that a reader waits for (TD6).
+  static constexpr unsigned readers_quorum = 4;
 
-  /// `config` and `book` outlive the core; `self` is the node's own handle.
-  DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng);
+  /// `config` and `book` outlive the core, and so does `verifier`; without one signatures are
+  /// checked one by one. `self` is the node's own handle.
+  DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng,
+          RecordVerifier* verifier = nullptr);
 
   void handle(Instant now, Input input);
   void handle_timeout(Instant now);
@@ -108,6 +141,19 @@ class DhtCore {
 
   /// Seeks the servers nearest to `target`: FindNodeDone follows. Fails with too_many_queries.
   Result<QueryId> find_node(Instant now, const DhtKey& target, FindOptions options = {});
+
+  /// The value under `key`: GetDone follows. An immutable one ends the lookup; of a signed one four
+  /// are awaited and the highest wins; who had an older one is given it. Fails with
+  /// too_many_queries.
+  Result<QueryId> get(Instant now, ValueKind kind, const DhtKey& key);
+
+  /// Offers a value to the k servers nearest to `key`: PutFinished follows. They keep an immutable
+  /// one for a day, a signed one until it expires; its owner puts it again before. Fails as
+  /// check_value does, and with too_many_queries.
+  Result<QueryId> put(Instant now, ValueKind kind, const DhtKey& key, Bytes bytes);
+
+  /// The time of day, without which no signed value can be judged.
+  void set_wall_time(Instant now, WallTime wall);
 
   /// Whether the node serves others, by evidence: it can be reached by nodes that it never spoke
   /// to.
@@ -129,13 +175,31 @@ class DhtCore {
   [[nodiscard]] const LatencyTiers& tiers() const { return tiers_; }
   [[nodiscard]] const Adaptation& adaptation() const { return adaptation_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] const ValueStore& store() const { return store_; }
   [[nodiscard]] std::size_t links_up() const { return links_.up_count(); }
   [[nodiscard]] std::size_t lookups_running() const { return lookups_.size(); }
-  /// Bytes on the heap.
+  /// Bytes on the heap, without the values kept.
   [[nodiscard]] std::size_t memory() const;
 
  private:
-  enum class Purpose : std::uint8_t { command, join, refresh };
+  enum class Purpose : std::uint8_t { command, join, refresh, republish };
+
+  /// What a lookup does about a value.
+  struct ValueTask {
+    bool put = false;
+    ValueKind kind{};
+    Duration lifetime{};         // of what is put
+    std::optional<Bytes> bytes;  // to put, or the best one met
+    std::uint64_t sequence = 0;
+    unsigned holders = 0;
+    unsigned false_values = 0;
+    std::vector<PeerHandle> up_to_date;  // who had the best one
+    // The second part of a put.
+    bool storing = false;
+    unsigned open = 0;  // neither answered nor late
+    unsigned stored = 0;
+    unsigned refused = 0;
+  };
 
   struct RunningLookup {
     QueryId query{};
@@ -144,6 +208,7 @@ class DhtCore {
     bool told = false;
     Instant deadline{};
     Lookup lookup;
+    std::unique_ptr<ValueTask> task;  // none: find_node
   };
 
   void on(Instant now, const peer::Up& input);
@@ -157,10 +222,11 @@ class DhtCore {
 
   // Requests (dht_core.cpp).
   void request(Instant now, PeerHandle peer, QueryId query, Body body);
+  [[nodiscard]] Nodes nearest_for(PeerHandle asker, const DhtKey& target, std::size_t count) const;
   void send(PeerHandle to, std::uint32_t number, Body body);
   void check(Instant now, PeerHandle peer);
   void check_suspect(Instant now);
-  void on_late(Instant now, PeerHandle peer, QueryId query);
+  void on_late(Instant now, const OpenRequest& request);
   enum class Blame : std::uint8_t { peer, nobody };
   void on_failed(Instant now, const OpenRequest& request, Blame blame);
   void connection_over(Instant now, PeerHandle peer, Blame blame);
@@ -174,11 +240,31 @@ class DhtCore {
   void tell(RunningLookup& running, LookupEnd end);
   void end(Instant now, QueryId query);
   void end_overdue(Instant now);
+  void spend_budget(Instant now);
   void refresh_next(Instant now);
   [[nodiscard]] Instant refresh_at() const;
 
+  // Values (dht_core_values.cpp).
+  [[nodiscard]] RecordVerifier& verifier();
+  [[nodiscard]] std::optional<WallTime> wall_time(Instant now) const;
+  [[nodiscard]] Result<CheckedValue> check(Instant now, ValueKind kind, const DhtKey& key,
+                                           ByteView bytes);
+  [[nodiscard]] PutStatus keep(Instant now, const Put& put, PeerHandle source);
+  RunningLookup& start_value(Instant now, const DhtKey& key, Purpose purpose, ValueTask task);
+  void on_found(Instant now, RunningLookup& running, PeerHandle from, const Found& found);
+  void take_best(RunningLookup& running, PeerHandle from, const CheckedValue& checked,
+                 const Bytes& bytes);
+  [[nodiscard]] bool get_is_done(const RunningLookup& running) const;
+  void repair(Instant now, const RunningLookup& running);
+  void begin_storing(Instant now, QueryId query);
+  void on_put_answer(Instant now, QueryId query, std::optional<PutStatus> status, bool was_open);
+  void tell_value(const RunningLookup& running, LookupEnd end);
+  void republish_next(Instant now);
+
   const Config* config_;
   PeerBook* book_;
+  RecordVerifier* verifier_;
+  DirectVerifier direct_;
   PeerHandle self_;
   bool server_;
   bool refreshing_ = false;
@@ -200,6 +286,9 @@ class DhtCore {
   unsigned poor_below_ = 0;
   BoundedQueue<Output, DropPolicy::refuse_newest> outputs_{queue_max};
   BoundedQueue<Event, DropPolicy::refuse_newest> events_{queue_max};
+  ValueStore store_;
+  std::optional<WallTime> wall_base_;
+  Instant wall_base_at_{};
   Counters counters_;
 };
 

@@ -52,13 +52,18 @@ void DhtCore::bootstrap(Instant now, std::span<const PeerHandle> known) {
 /// Asks whom there is to ask, and sees whether the lookup is over.
 void DhtCore::proceed(Instant now, QueryId query) {
   RunningLookup* running = find(query);
-  if (running == nullptr) return;
+  if (running == nullptr || (running->task != nullptr && running->task->storing)) return;
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
   while (budget_.next() <= now) {
     const auto peer = running->lookup.next(adaptation_.alpha());
     if (!peer) break;
     (void)budget_.take(now);
-    request(now, *peer, query, FindNode{running->lookup.target(), table_.k()});
+    const DhtKey& target = running->lookup.target();
+    if (running->task != nullptr && !running->task->put) {
+      request(now, *peer, query, Get{target, running->task->kind, table_.k()});
+    } else {
+      request(now, *peer, query, FindNode{target, table_.k()});
+    }
   }
   if (budget_.next() > now && budget_at_ == never) {
     ++counters_.out_of_budget;
@@ -66,6 +71,16 @@ void DhtCore::proceed(Instant now, QueryId query) {
   }
   counters_.slow_tier_requests += running->lookup.cost().slow_tier_queries - slow_before;
   const bool converged = running->lookup.converged();
+  if (running->task != nullptr) {
+    if (running->task->put) {
+      if (converged) begin_storing(now, query);
+    } else if (converged || get_is_done(*running)) {
+      repair(now, *running);
+      tell(*running, LookupEnd::converged);
+      end(now, query);
+    }
+    return;
+  }
   const FindOptions& options = running->options;
   if (!running->told) {
     if (options.until_found && running->lookup.target_answered()) {
@@ -83,6 +98,10 @@ void DhtCore::proceed(Instant now, QueryId query) {
 void DhtCore::tell(RunningLookup& running, LookupEnd end) {
   running.told = true;
   if (running.purpose != Purpose::command) return;
+  if (running.task != nullptr) {
+    tell_value(running, end);
+    return;
+  }
   (void)events_.push(FindNodeDone{running.query, end, running.lookup.nearest_answered(table_.k()),
                                   running.lookup.cost()});
 }
@@ -91,8 +110,8 @@ void DhtCore::end(Instant now, QueryId query) {
   const auto found = std::ranges::find(lookups_, query, &RunningLookup::query);
   const Purpose purpose = found->purpose;
   lookups_.erase(found);
-  if (lookups_.empty()) lookups_ = {};
-  if (purpose == Purpose::command) return;
+  if (lookups_.empty()) lookups_.shrink_to_fit();
+  if (purpose == Purpose::command || purpose == Purpose::republish) return;
   if (purpose == Purpose::join) {
     poor_below_ = table_.touch_own(now);
   } else {
@@ -105,9 +124,26 @@ void DhtCore::end_overdue(Instant now) {
   const auto is_overdue = [&](const RunningLookup& running) { return running.deadline <= now; };
   for (auto overdue = std::ranges::find_if(lookups_, is_overdue); overdue != lookups_.end();
        overdue = std::ranges::find_if(lookups_, is_overdue)) {
+    const QueryId query = overdue->query;
+    if (overdue->task != nullptr && overdue->task->put && !overdue->task->storing) {
+      // The nearest of those who answered are better than nobody.
+      overdue->deadline = now + config_->lookup_deadline;
+      begin_storing(now, query);
+      continue;
+    }
     if (!overdue->told) tell(*overdue, LookupEnd::deadline);
-    end(now, overdue->query);
+    end(now, query);
   }
+}
+
+/// Lookups that had to wait go on, those that began first before the others.
+void DhtCore::spend_budget(Instant now) {
+  budget_at_ = never;
+  std::vector<QueryId> queries;
+  for (const RunningLookup& running : lookups_)
+    queries.push_back(running.query);
+  for (const QueryId query : queries)
+    proceed(now, query);
 }
 
 // Refresh.

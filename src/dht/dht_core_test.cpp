@@ -332,9 +332,13 @@ TEST(DhtCore, a_node_at_rest_has_no_timer_but_the_refresh) {
   net.add_all(50);
   net.fill_tables(20);
   ASSERT_TRUE(net.find(0, random_key(net.rng())));
+  net.run_for(50ms);
+  EXPECT_GT(net.core(0).memory(), net.core(0).table().memory() + 4096);
   (void)net.wait_for(0);
   net.run_for(60s);
   EXPECT_GT(net.core(0).poll_timeout(), net.now() + 10min);
+  // Lookups took memory while they ran, and gave it back.
+  EXPECT_LT(net.core(0).memory(), net.core(0).table().memory() + 3072);
 }
 
 TEST(DhtCore, contacts_worth_keeping_bring_a_node_back) {

@@ -8,6 +8,20 @@ namespace {
 constexpr ErrorText texts[] = {
     {int(DhtErrc::too_many_queries), "too many DHT queries are under way",
      "wait for some of their answers"},
+    {int(DhtErrc::value_too_long), "a value has at most 1024 bytes, its salt 32",
+     "store the hash of something that is kept elsewhere"},
+    {int(DhtErrc::malformed_value), "the signed value is cut short or not a value",
+     "make it with make_signed_value"},
+    {int(DhtErrc::wrong_key), "the value does not belong under this key",
+     "take the key from immutable_key or signed_key"},
+    {int(DhtErrc::value_expired), "the signed value has expired",
+     "sign it anew; if it is new, check the clocks of owner and reader"},
+    {int(DhtErrc::value_from_the_future),
+     "the signed value's sequence number or expiry is too far in the future",
+     "check the owner's clock: numbers are times in milliseconds, expiry is at most two hours "
+     "ahead"},
+    {int(DhtErrc::no_wall_time), "the node does not know the time of day",
+     "set the clock; signed values cannot be judged without it"},
 };
 
 constinit const HintedCategory category("quicmesh.dht", texts);

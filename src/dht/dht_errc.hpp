@@ -1,4 +1,4 @@
-// Why the DHT refused a command.
+// Why the DHT refused a command or a value.
 #pragma once
 
 #include <system_error>
@@ -7,6 +7,12 @@ namespace quicmesh {
 
 enum class DhtErrc {
   too_many_queries = 1,
+  value_too_long,
+  malformed_value,
+  wrong_key,
+  value_expired,
+  value_from_the_future,
+  no_wall_time,
 };
 
 std::error_code make_error_code(DhtErrc code);

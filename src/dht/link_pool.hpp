@@ -20,6 +20,7 @@ class LinkPool {
  public:
   static constexpr Duration left_alone = 2s;
   static constexpr std::size_t hard_factor = 2;
+  static constexpr int in_use = 3;  // the value of one that goes last
 
   [[nodiscard]] bool is_up(PeerHandle peer) const;
   [[nodiscard]] bool is_opening(PeerHandle peer) const;
@@ -45,8 +46,9 @@ class LinkPool {
     const Link* least = nullptr;
     int least_value = 0;
     for (const Link& link : links_) {
-      const int value = keep(link.peer);
+      int value = keep(link.peer);
       if (!link.up || (!far_too_many && (value == 0 || now - link.used_at < left_alone))) continue;
+      if (value == 0) value = in_use;
       if (least == nullptr || value < least_value ||
           (value == least_value && link.used_at < least->used_at)) {
         least = &link;

@@ -11,7 +11,13 @@ constexpr std::size_t contact_size = 32 + 160;
 
 struct BodySize {
   std::size_t operator()(const FindNode&) const { return sizeof(DhtKey) + 1; }
+  std::size_t operator()(const Get&) const { return sizeof(DhtKey) + 2; }
+  std::size_t operator()(const Put& body) const { return sizeof(DhtKey) + 5 + body.bytes.size(); }
   std::size_t operator()(const Nodes& body) const { return body.nodes.size() * contact_size; }
+  std::size_t operator()(const Found& body) const {
+    return body.nodes.size() * contact_size + (body.bytes ? body.bytes->size() : 0);
+  }
+  std::size_t operator()(const PutAnswer&) const { return 1; }
   template <class Empty>
   std::size_t operator()(const Empty&) const {
     return 0;
@@ -21,7 +27,8 @@ struct BodySize {
 }  // namespace
 
 bool is_request(const Body& body) {
-  return std::holds_alternative<Ping>(body) || std::holds_alternative<FindNode>(body);
+  return std::holds_alternative<Ping>(body) || std::holds_alternative<FindNode>(body) ||
+         std::holds_alternative<Get>(body) || std::holds_alternative<Put>(body);
 }
 
 std::size_t wire_size(const Message& message) {

@@ -10,11 +10,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
 #include "base/peer_core.hpp"
 #include "dht/dht_key.hpp"
+#include "quicmesh/bytes.hpp"
 
 namespace quicmesh::dht {
 
@@ -29,6 +31,23 @@ struct FindNode {
   std::uint8_t count = 0;
 };
 
+enum class ValueKind : std::uint8_t { immutable, signed_value };  // value.hpp
+
+/// The value under `key`, if the peer has it, and the nearest servers as for FindNode.
+struct Get {
+  DhtKey key;
+  ValueKind kind{};
+  std::uint8_t count = 0;
+};
+
+/// Keep this, please.
+struct Put {
+  DhtKey key;
+  ValueKind kind{};
+  std::uint32_t lifetime_s = 0;  // at most; there are limits, too
+  Bytes bytes;
+};
+
 // Answers.
 
 struct Pong {};
@@ -38,10 +57,26 @@ struct Nodes {
   std::vector<PeerHandle> nodes;
 };
 
+struct Found {
+  std::optional<Bytes> bytes;
+  std::vector<PeerHandle> nodes;
+};
+
+enum class PutStatus : std::uint8_t {
+  stored,
+  invalid,    // the value is not right, or does not belong there
+  older,      // there is one of the same or a higher sequence number
+  full,       // no room, or none for this peer
+  unwilling,  // a client
+};
+struct PutAnswer {
+  PutStatus status{};
+};
+
 /// The peer has too much to do; it is alive, and not to be asked again for a while.
 struct Busy {};
 
-using Body = std::variant<Ping, FindNode, Pong, Nodes, Busy>;
+using Body = std::variant<Ping, FindNode, Get, Put, Pong, Nodes, Found, PutAnswer, Busy>;
 
 struct Message {
   std::uint32_t request = 0;

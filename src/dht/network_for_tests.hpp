@@ -96,6 +96,12 @@ class TestNetwork {
     drain(node);
     return query;
   }
+  template <class Command>
+  Result<QueryId> command(std::size_t node, Command give) {
+    const auto query = give(core(node));
+    drain(node);
+    return query;
+  }
   void tell(std::size_t node, DhtCore::Input input) {
     core(node).handle(now_, std::move(input));
     drain(node);

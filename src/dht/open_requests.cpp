@@ -9,7 +9,7 @@ namespace quicmesh::dht {
 OpenRequest OpenRequests::take_at(std::size_t index) {
   OpenRequest request = std::move(requests_[index]);
   requests_.erase(requests_.begin() + std::ptrdiff_t(index));
-  if (requests_.empty()) requests_ = {};  // a node at rest owns no memory for requests
+  if (requests_.empty()) requests_.shrink_to_fit();  // a node at rest owns no memory for requests
   return request;
 }
 

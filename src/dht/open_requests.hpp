@@ -24,6 +24,7 @@ struct OpenRequest {
   PeerHandle peer = no_peer;
   std::uint32_t number = 0;
   QueryId query = no_query;     // for which lookup; `no_query`: to see whether the peer is there
+  bool storing = false;         // of the query's second part: a Put
   std::optional<Body> waiting;  // not sent yet: the connection is being opened
   Instant sent_at{};            // or asked for
   Instant late_at = never;      // `never` once it is late
@@ -63,6 +64,7 @@ class OpenRequests {
   /// Requests of no query.
   [[nodiscard]] std::size_t checks() const;
   [[nodiscard]] std::size_t size() const { return requests_.size(); }
+  [[nodiscard]] std::size_t memory() const { return requests_.capacity() * sizeof(OpenRequest); }
   /// When the next one is late or given up. O(size).
   [[nodiscard]] Instant earliest() const;
 
