@@ -331,11 +331,12 @@ TEST(DhtCore, a_node_at_rest_has_no_timer_but_the_refresh) {
   TestNetwork net(18);
   net.add_all(50);
   net.fill_tables(20);
-  ASSERT_TRUE(net.find(0, random_key(net.rng())));
+  for (int i = 0; i < 40; ++i)
+    ASSERT_TRUE(net.find(0, random_key(net.rng())));
   net.run_for(50ms);
-  EXPECT_GT(net.core(0).memory(), net.core(0).table().memory() + 4096);
-  (void)net.wait_for(0);
+  EXPECT_GT(net.core(0).memory(), net.core(0).table().memory() + 8192);
   net.run_for(60s);
+  EXPECT_EQ(net.core(0).lookups_running(), 0U);
   EXPECT_GT(net.core(0).poll_timeout(), net.now() + 10min);
   // Lookups took memory while they ran, and gave it back.
   EXPECT_LT(net.core(0).memory(), net.core(0).table().memory() + 3072);
