@@ -22,16 +22,6 @@ NatConfig draw_nat(Rng& rng) {
   return nat;
 }
 
-DrawnSide draw_side(Rng& rng) {
-  DrawnSide side;
-  const std::uint64_t kind = rng.below(10);
-  const std::size_t nats = kind == 0 ? 0 : kind == 1 ? 2 : 1;
-  for (std::size_t i = 0; i < nats; ++i)
-    side.nats.push_back(draw_nat(rng));
-  side.one_way = 2ms + Duration(1ms) * static_cast<int>(rng.below(59));
-  return side;
-}
-
 std::string_view short_name(NatDependence dependence) {
   constexpr std::array<std::string_view, 3> names{"EI", "AD", "APD"};
   return names[static_cast<std::size_t>(dependence)];
@@ -40,30 +30,6 @@ std::string_view short_name(NatDependence dependence) {
 std::string_view short_name(PortAllocation ports) {
   constexpr std::array<std::string_view, 3> names{"preserving", "sequential", "random"};
   return names[static_cast<std::size_t>(ports)];
-}
-
-// What the NATs of a side do together.
-struct Together {
-  NatDependence mapping = NatDependence::endpoint_independent;
-  NatDependence filtering = NatDependence::endpoint_independent;
-  bool ports_follow = true;  // the next external port can be told from the last
-};
-
-Together together(const DrawnSide& side) {
-  Together all;
-  for (const NatConfig& nat : side.nats) {
-    all.mapping = std::max(all.mapping, nat.mapping);
-    all.filtering = std::max(all.filtering, nat.filtering);
-  }
-  if (!side.nats.empty()) all.ports_follow = side.nats.back().ports != PortAllocation::random;
-  // An outer NAT that preserves ports passes on what the inner one draws.
-  for (const NatConfig& nat : side.nats) {
-    if (nat.ports == PortAllocation::random &&
-        side.nats.back().ports == PortAllocation::preserving) {
-      all.ports_follow = false;
-    }
-  }
-  return all;
 }
 
 }  // namespace
@@ -79,6 +45,16 @@ std::string DrawnSide::text() const {
   return out;
 }
 
+DrawnSide draw_side(Rng& rng) {
+  DrawnSide side;
+  const std::uint64_t kind = rng.below(10);
+  const std::size_t nats = kind == 0 ? 0 : kind == 1 ? 2 : 1;
+  for (std::size_t i = 0; i < nats; ++i)
+    side.nats.push_back(draw_nat(rng));
+  side.one_way = 2ms + Duration(1ms) * static_cast<int>(rng.below(59));
+  return side;
+}
+
 DrawnPair draw_pair(Rng& rng) {
   DrawnPair pair;
   pair.left = draw_side(rng);
@@ -88,21 +64,41 @@ DrawnPair draw_pair(Rng& rng) {
   return pair;
 }
 
-WayThrough way_through(const DrawnPair& pair) {
-  constexpr auto independent = NatDependence::endpoint_independent;
-  constexpr auto strictest = NatDependence::address_and_port_dependent;
-  const Together left = together(pair.left);
-  const Together right = together(pair.right);
-  const bool left_stands = left.mapping == independent;
-  const bool right_stands = right.mapping == independent;
-  if (left_stands && right_stands) return WayThrough::plain;
-  if (left_stands || right_stands) {
-    const Together& standing = left_stands ? left : right;
-    const Together& moving = left_stands ? right : left;
-    if (standing.filtering != strictest) return WayThrough::plain;
+NatClass nat_class(const DrawnSide& side) {
+  NatDependence mapping = NatDependence::endpoint_independent;
+  NatDependence filtering = NatDependence::endpoint_independent;
+  for (const NatConfig& nat : side.nats) {
+    mapping = std::max(mapping, nat.mapping);
+    filtering = std::max(filtering, nat.filtering);
+  }
+  NatClass all;
+  all.open = side.nats.empty();
+  all.stands = mapping == NatDependence::endpoint_independent;
+  all.strict = filtering == NatDependence::address_and_port_dependent;
+  if (!side.nats.empty()) all.ports_follow = side.nats.back().ports != PortAllocation::random;
+  // An outer NAT that preserves ports passes on what the inner one draws.
+  for (const NatConfig& nat : side.nats) {
+    if (nat.ports == PortAllocation::random &&
+        side.nats.back().ports == PortAllocation::preserving) {
+      all.ports_follow = false;
+    }
+  }
+  return all;
+}
+
+WayThrough way_through(const NatClass& left, const NatClass& right) {
+  if (left.stands && right.stands) return WayThrough::plain;
+  if (left.stands || right.stands) {
+    const NatClass& standing = left.stands ? left : right;
+    const NatClass& moving = left.stands ? right : left;
+    if (!standing.strict) return WayThrough::plain;
     return moving.ports_follow ? WayThrough::predicted : WayThrough::birthday;
   }
   return left.ports_follow && right.ports_follow ? WayThrough::predicted : WayThrough::none;
+}
+
+WayThrough way_through(const DrawnPair& pair) {
+  return way_through(nat_class(pair.left), nat_class(pair.right));
 }
 
 std::string_view name_of(WayThrough way) {

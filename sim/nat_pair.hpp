@@ -29,11 +29,25 @@ struct DrawnPair {
   unsigned loss_percent = 0;  // of each direction of each line, in bursts of four
 };
 
+DrawnSide draw_side(Rng& rng);
 DrawnPair draw_pair(Rng& rng);
+
+/// What the NATs of a side do together, as far as it matters for the way to another side.
+struct NatClass {
+  bool open = true;          // there is none
+  bool stands = true;        // one external port for all destinations
+  bool strict = false;       // lets in only whom it sent to, address and port
+  bool ports_follow = true;  // the next external port can be told from the last
+
+  auto operator<=>(const NatClass&) const = default;
+};
+
+[[nodiscard]] NatClass nat_class(const DrawnSide& side);
 
 /// How two sides can come to a direct path, if at all.
 enum class WayThrough : std::uint8_t { plain, predicted, birthday, none };
 
+[[nodiscard]] WayThrough way_through(const NatClass& left, const NatClass& right);
 [[nodiscard]] WayThrough way_through(const DrawnPair& pair);
 [[nodiscard]] std::string_view name_of(WayThrough way);
 
