@@ -57,6 +57,20 @@ constexpr ErrorText texts[] = {
      "chmod 700 the directory"},
     {code_of(key_file_backup_exists), "the name for the old key file is taken",
      "wait a second and try again"},
+    {code_of(malformed_endpoint_record), "not an endpoint record",
+     "the sender or the store is damaged"},
+    {code_of(endpoint_record_version), "the endpoint record is of an unknown version",
+     "it was made by a newer release: use that one"},
+    {code_of(endpoint_record_bounds), "the endpoint record has too much of something",
+     "at most 1 KiB, 16 candidates, 4 relays with 4 addresses each, and 2 hours to live"},
+    {code_of(endpoint_record_scope), "the endpoint record names an address of a narrower scope",
+     "a public record has public addresses only; sign another record for each narrower scope"},
+    {code_of(endpoint_record_ahead), "the endpoint record is from the future",
+     "its signer's clock, or this machine's, is wrong by more than 5 minutes: set it"},
+    {code_of(endpoint_record_expired), "the endpoint record has expired",
+     "ask again; if all records have, this machine's clock is ahead: set it"},
+    {code_of(endpoint_record_of_another_node), "the endpoint record belongs to another node",
+     "whoever sent it is damaged or lies: ask another node"},
 };
 
 constinit const HintedCategory category("quicmesh.identity", texts);

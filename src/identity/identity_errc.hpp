@@ -1,4 +1,4 @@
-// Errors of keys, ids, certificates, signed records and key files.
+// Errors of keys, ids, certificates, signed records, endpoint records and key files.
 #pragma once
 
 #include <system_error>
@@ -29,6 +29,13 @@ enum class IdentityErrc {
   key_file_exposed,
   key_directory_exposed,
   key_file_backup_exists,
+  malformed_endpoint_record,
+  endpoint_record_version,
+  endpoint_record_bounds,
+  endpoint_record_scope,
+  endpoint_record_ahead,
+  endpoint_record_expired,
+  endpoint_record_of_another_node,
 };
 
 std::error_code make_error_code(IdentityErrc code);

@@ -12,7 +12,7 @@ namespace quicmesh {
 namespace {
 
 TEST(IdentityErrc, every_code_has_a_message_of_its_own_and_a_hint) {
-  constexpr int last = static_cast<int>(IdentityErrc::key_file_backup_exists);
+  constexpr int last = static_cast<int>(IdentityErrc::endpoint_record_of_another_node);
   std::set<std::string> messages;
   for (int code = 1; code <= last; ++code) {
     const std::error_code error = static_cast<IdentityErrc>(code);
