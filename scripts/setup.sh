@@ -15,6 +15,7 @@ set -euo pipefail
 build_packages=(make cmake ninja-build ccache pkg-config g++ git
   libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libsodium-dev libboost1.83-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev libminiupnpc-dev libnatpmp-dev
+  capnproto libcapnp-dev
   iproute2 nftables)
 test_packages=(libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev
   clang-format-19 clang-tidy-19 b3sum python3 procps tmux tshark

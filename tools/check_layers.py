@@ -16,7 +16,8 @@ import source_tree
 BELOW_PROTOCOLS = {"base", "crypto", "identity", "wire"}
 CONNECTIVITY = {"quic", "stun", "turn", "relay", "nat", "path", "discovery"}
 PEER_PROTOCOLS = {"dht", "pubsub", "rpc", "content", "messaging", "federation"}
-BELOW_NODE = BELOW_PROTOCOLS | CONNECTIVITY | PEER_PROTOCOLS | {"tiers", "telemetry"}
+CODECS = {"dht_wire"}
+BELOW_NODE = BELOW_PROTOCOLS | CONNECTIVITY | PEER_PROTOCOLS | CODECS | {"tiers", "telemetry"}
 ANYTHING = BELOW_NODE | {"node", "io", "sim", "apps", "tests", "bench"}
 
 # layer: what it may include besides itself.
@@ -33,6 +34,8 @@ LAYERS = {
     "path": BELOW_PROTOCOLS | {"quic", "nat", "relay"},
     "discovery": BELOW_PROTOCOLS,
     "dht": BELOW_PROTOCOLS,
+    # The cores of a protocol know no bytes; their codec stands above them.
+    "dht_wire": BELOW_PROTOCOLS | {"dht"},
     "pubsub": BELOW_PROTOCOLS,
     "rpc": BELOW_PROTOCOLS,
     "content": BELOW_PROTOCOLS,
@@ -74,6 +77,9 @@ THIRD_PARTY = {
     "fmt": {"io", "apps"},
     "miniupnpc": {"io"},
     "natpmp.h": {"io"},
+    "capnp": {"wire"},
+    "kj": {"wire"},
+    "schema": {"wire", "dht_wire"},  # generated from schema/*.capnp
     "CLI": {"apps"},
     "toml++": {"io", "sim", "apps"},
 }
@@ -166,6 +172,9 @@ PLANTED = [
     ("src/path/api.cpp", '#include "quicmesh/node.hpp"\n', "path may not include quicmesh/node.hpp"),
     ("src/path/angle.cpp", '#include <quicmesh/node.hpp>\n', "path may not include quicmesh/node.hpp"),
     ("src/dht/nat.cpp", '#include "nat/checks.hpp"\n', "dht may not include nat/checks.hpp"),
+    ("src/dht/wire.cpp", '#include "dht_wire/dht_codec.hpp"\n', "dht may not include dht_wire"),
+    ("src/dht_wire/ok.cpp", '#include <schema/dht.capnp.h>\n#include "dht/message.hpp"\n', None),
+    ("src/dht_wire/raw.cpp", '#include <capnp/message.h>\n', "only wire may use"),
     ("src/nat/gossip.cpp", '#include "pubsub/mesh.hpp"\n', "nat may not include pubsub"),
     ("src/io/sim.cpp", '#include "sim/link.hpp"\n', "io may not include sim/link.hpp"),
     ("sim/io.cpp", '#include "io/node_driver.hpp"\n', "sim may not include io"),

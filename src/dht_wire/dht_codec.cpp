@@ -1,0 +1,249 @@
+#include "dht_wire/dht_codec.hpp"
+
+#include <schema/dht.capnp.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "dht/value.hpp"
+#include "identity/endpoint_record.hpp"
+#include "wire/schema_key.hpp"
+#include "wire/schema_message.hpp"
+#include "wire/wire_errc.hpp"
+
+namespace quicmesh::dht {
+namespace {
+
+namespace schema = quicmesh::schema::dht;
+
+constexpr std::size_t word = sizeof(capnp::word);
+// The framing, the root's pointer, the root, the sender's record, what was found, the tag of a
+// list, the contacts.
+static_assert(word + word + 4 * word + endpoint_record_size_max + 3 * word +
+                  schema_words(stored_value_max) * word + word +
+                  contacts_max * (5 * word + endpoint_record_size_max) <=
+              message_size_max);
+
+// Writing: one function a body, which sets what the root's union holds.
+
+struct Writer {
+  schema::Message::Builder root;
+  const PeerBook& book;
+  const RecordLink& link;
+
+  void operator()(const Ping& /*body*/) { root.setPing(); }
+  void operator()(const Pong& /*body*/) { root.setPong(); }
+  void operator()(const Busy& /*body*/) { root.setBusy(); }
+
+  void operator()(const FindNode& body) {
+    auto builder = root.initFindNode();
+    set_key(builder, body.target.bytes);
+    builder.setCount(body.count);
+  }
+
+  void operator()(const Nodes& body) {
+    const std::size_t count = std::min(body.nodes.size(), contacts_max);
+    contacts(root.initNodes(static_cast<unsigned>(count)), body.nodes);
+  }
+
+  void operator()(const Get& body) {
+    auto builder = root.initGet();
+    set_key(builder, body.key.bytes);
+    builder.setKind(static_cast<schema::ValueKind>(body.kind));
+    builder.setCount(body.count);
+  }
+
+  void operator()(const Put& body) {
+    auto builder = root.initPut();
+    set_key(builder, body.key.bytes);
+    builder.setKind(static_cast<schema::ValueKind>(body.kind));
+    builder.setLifetimeSeconds(body.lifetime_s);
+    builder.setValue(as_data(body.bytes));
+  }
+
+  void operator()(const Found& body) {
+    auto builder = root.initFound();
+    builder.setHasValue(body.bytes.has_value());
+    if (body.bytes) builder.setValue(as_data(*body.bytes));
+    const std::size_t count = std::min(body.nodes.size(), contacts_max);
+    contacts(builder.initNodes(static_cast<unsigned>(count)), body.nodes);
+  }
+
+  void operator()(const PutAnswer& body) {
+    root.setPutAnswer(static_cast<schema::PutStatus>(body.status));
+  }
+
+  void contacts(capnp::List<schema::Contact>::Builder list, const std::vector<PeerHandle>& peers) {
+    for (unsigned i = 0; i < list.size(); ++i) {
+      set_key(list[i], book.id(peers[i]).bytes);
+      const ByteView record = book.record(peers[i]);
+      if (may_show(record, link)) list[i].setRecord(as_data(record));
+    }
+  }
+};
+
+// The numbers of the enumerations are those of the schema.
+static_assert(std::to_underlying(ValueKind::signed_value) ==
+              std::to_underlying(schema::ValueKind::SIGNED_VALUE));
+static_assert(std::to_underlying(PutStatus::unwilling) ==
+              std::to_underlying(schema::PutStatus::UNWILLING));
+
+// Reading: one function a body.
+
+struct Reader {
+  PeerBook& book;
+  PeerHandle from;
+  const RecordLink& link;
+  RecordCounts& counts;
+
+  Result<Message> message(schema::Message::Reader root) {
+    if (auto read = record(from, as_view(root.getSenderRecord())); !read) {
+      return failure(read.error());
+    }
+    auto read = body(root);
+    if (!read) return failure(read.error());
+    return Message{root.getRequest(), root.getServer(), std::move(*read)};
+  }
+
+  Result<Body> body(schema::Message::Reader root) {
+    switch (root.which()) {
+      case schema::Message::NONE:
+        break;
+      case schema::Message::PING:
+        return Ping{};
+      case schema::Message::FIND_NODE:
+        return find_node(root.getFindNode());
+      case schema::Message::PONG:
+        return Pong{};
+      case schema::Message::NODES:
+        return nodes(root.getNodes());
+      case schema::Message::BUSY:
+        return Busy{};
+      case schema::Message::GET:
+        return get(root.getGet());
+      case schema::Message::PUT:
+        return put(root.getPut());
+      case schema::Message::FOUND:
+        return found(root.getFound());
+      case schema::Message::PUT_ANSWER:
+        return put_answer(root.getPutAnswer());
+    }
+    return failure(WireErrc::unknown_body);
+  }
+
+  static Result<Body> find_node(schema::FindNode::Reader reader) {
+    const std::uint8_t count = reader.getCount();
+    if (count == 0 || count > contacts_max) return failure(WireErrc::value_out_of_range);
+    return FindNode{{get_key(reader)}, count};
+  }
+
+  static Result<Body> get(schema::Get::Reader reader) {
+    const std::uint8_t count = reader.getCount();
+    const schema::ValueKind kind = reader.getKind();
+    if (count == 0 || count > contacts_max || kind > schema::ValueKind::SIGNED_VALUE) {
+      return failure(WireErrc::value_out_of_range);
+    }
+    return Get{{get_key(reader)}, static_cast<ValueKind>(kind), count};
+  }
+
+  static Result<Body> put(schema::Put::Reader reader) {
+    const schema::ValueKind kind = reader.getKind();
+    if (kind > schema::ValueKind::SIGNED_VALUE) return failure(WireErrc::value_out_of_range);
+    const ByteView value = as_view(reader.getValue());
+    if (value.size() > stored_value_max) return failure(WireErrc::list_too_long);
+    return Put{{get_key(reader)},
+               static_cast<ValueKind>(kind),
+               reader.getLifetimeSeconds(),
+               Bytes(value.begin(), value.end())};
+  }
+
+  Result<Body> found(schema::Found::Reader reader) {
+    Found body;
+    const ByteView value = as_view(reader.getValue());
+    if (value.size() > stored_value_max) return failure(WireErrc::list_too_long);
+    if (reader.getHasValue()) body.bytes.emplace(value.begin(), value.end());
+    auto read = contacts(reader.getNodes());
+    if (!read) return failure(read.error());
+    body.nodes = std::move(*read);
+    return body;
+  }
+
+  static Result<Body> put_answer(schema::PutStatus status) {
+    if (status > schema::PutStatus::UNWILLING) return failure(WireErrc::value_out_of_range);
+    return PutAnswer{static_cast<PutStatus>(status)};
+  }
+
+  Result<Body> nodes(capnp::List<schema::Contact>::Reader list) {
+    auto read = contacts(list);
+    if (!read) return failure(read.error());
+    return Nodes{std::move(*read)};
+  }
+
+  Result<std::vector<PeerHandle>> contacts(capnp::List<schema::Contact>::Reader list) {
+    if (list.size() > contacts_max) return failure(WireErrc::list_too_long);
+    // All of it is read before the book learns of any: reading may end in an exception.
+    std::vector<std::pair<NodeId, ByteView>> told;
+    told.reserve(list.size());
+    for (const schema::Contact::Reader contact : list)
+      told.emplace_back(NodeId{get_key(contact)}, as_view(contact.getRecord()));
+
+    std::vector<PeerHandle> peers;
+    peers.reserve(told.size());
+    for (const auto& [id, bytes] : told) {
+      const PeerHandle peer = book.intern(id);
+      if (peer == no_peer) {
+        ++counts.no_room;
+        continue;
+      }
+      if (auto read = record(peer, bytes); !read) return failure(read.error());
+      peers.push_back(peer);
+    }
+    return peers;
+  }
+
+  Result<void> record(PeerHandle peer, ByteView bytes) {
+    if (bytes.empty()) return {};
+    const auto fate = offer_record(book, peer, bytes, link);
+    if (!fate) return failure(fate.error());
+    switch (*fate) {
+      case RecordFate::taken:
+        ++counts.taken;
+        break;
+      case RecordFate::not_newer:
+        ++counts.not_newer;
+        break;
+      case RecordFate::expired:
+        ++counts.expired;
+        break;
+      case RecordFate::ahead_of_clock:
+        ++counts.ahead_of_clock;
+        break;
+      case RecordFate::out_of_scope:
+        ++counts.out_of_scope;
+        break;
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+Bytes encode_message(const Message& message, const PeerBook& book, ByteView own_record,
+                     const RecordLink& link) {
+  return write_schema<schema::Message>(message_size_max, [&](schema::Message::Builder root) {
+    root.setRequest(message.request);
+    root.setServer(message.server);
+    if (may_show(own_record, link)) root.setSenderRecord(as_data(own_record));
+    std::visit(Writer{root, book, link}, message.body);
+  });
+}
+
+Result<Message> decode_message(ByteView bytes, PeerBook& book, PeerHandle from,
+                               const RecordLink& link, RecordCounts& counts) {
+  Reader reader{book, from, link, counts};
+  return read_schema<schema::Message>(
+      bytes, message_size_max, [&](schema::Message::Reader root) { return reader.message(root); });
+}
+
+}  // namespace quicmesh::dht
