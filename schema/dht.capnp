@@ -36,6 +36,9 @@ struct Message {
     found @11 :Found;
     # Answers get.
     putAnswer @12 :PutStatus;
+
+    express @13 :Express;
+    expressAnswer @14 :ExpressAnswer;
   }
 }
 
@@ -89,6 +92,39 @@ enum PutStatus {
   older @2;
   full @3;
   unwilling @4;
+}
+
+struct Express {
+  # To be passed on to a peer nearer to the target, over a connection that stands.
+  key0 @0 :UInt64;
+  key1 @1 :UInt64;
+  key2 @2 :UInt64;
+  key3 @3 :UInt64;
+  want @4 :ExpressWant;
+  way @5 :ExpressWay;
+  hopsLeft @6 :UInt8;
+}
+
+enum ExpressWant {
+  node @0;
+  # Who stands at the key, with its endpoint record.
+  value @1;
+  # The immutable value under the key.
+}
+
+enum ExpressWay {
+  near @0;
+  # By latency.
+  far @1;
+  # Without regard to it.
+}
+
+struct ExpressAnswer {
+  union {
+    deadEnd @0 :Void;
+    node @1 :Contact;
+    value @2 :Data;
+  }
 }
 
 struct Contact {

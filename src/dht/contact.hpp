@@ -47,6 +47,7 @@ struct Contact {
   std::uint32_t failures : 2 = 0;   // requests unanswered since
   std::uint32_t samples : 2 = 0;    // of `rtts` in use
   std::uint32_t near_half : 1 = 0;  // kept for its RTT
+  std::uint32_t parted : 1 = 0;     // closed a connection that we wanted to keep
   std::uint16_t since_quarter_hours = 0;
   std::array<CompactRtt, samples_max> rtts{};  // the newest last
 

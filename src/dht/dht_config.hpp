@@ -1,7 +1,8 @@
 // What a DHT node can be told, and the bounds of what it keeps. The defaults need no operator.
 //
 // Every ingredient beyond plain Kademlia has a switch, so that its worth can be measured alone.
-// Plain Kademlia: `adaptive`, `tiers` and `near_buckets` off; 20 and 3 are Kademlia's own.
+// Plain Kademlia: `adaptive`, `tiers`, `near_buckets` and `express` off; 20 and 3 are Kademlia's
+// own.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +26,9 @@ struct Config {
   bool tiers = true;
   /// Half of each bucket is kept by nearness in RTT.
   bool near_buckets = true;
+  /// Connections are kept to where they help most, and queries go over them from hop to hop before
+  /// a lookup begins.
+  bool express = true;
 
   /// Serves others from the start; see `DhtCore::set_server`.
   bool server = true;
@@ -40,6 +44,12 @@ struct Config {
 
   /// Requests that the node sends at most (TD11); twice as many may go at once.
   std::uint32_t requests_a_second = 200;
+  /// Express queries of others that it passes on at most.
+  std::uint32_t forwards_a_second = 200;
+
+  /// A node is found when somebody names it together with its endpoint record. False where the
+  /// book has no records, as in simulations: then the name does.
+  bool records_needed = true;
 };
 
 /// Where adaptation stays.

@@ -16,6 +16,7 @@ DhtCore::DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle s
       table_(now, config, book, self),
       adaptation_(config),
       budget_(now, config.requests_a_second),
+      forwards_(now, config.forwards_a_second),
       last_heard_(now),
       refresh_interval_(
           rng_.between(config.refresh_interval * 4 / 5, config.refresh_interval * 6 / 5)) {}
@@ -29,11 +30,19 @@ void DhtCore::handle_timeout(Instant now) {
     on_late(now, OpenRequest(*late));
   while (const auto given_up = requests_.take_given_up(now))
     on_failed(now, *given_up, Blame::peer);
+  while (const auto expired = express_.take_expired(now)) {
+    // Somebody on the way is gone, or lies; if it is the next one, it is to show itself.
+    check(now, expired->next);
+    if (expired->previous == no_peer) on_own_express(now, *expired, {});
+  }
+  iterate_overdue(now);
   end_overdue(now);
   if (adaptation_.handle_timeout(now)) table_.set_k(adaptation_.k());
   if (budget_at_ <= now) spend_budget(now);
   if (check_at_ <= now) check_suspect(now);
   if (refresh_at() <= now) refresh_next(now);
+  if (forget_parted_at_ <= now) forget_parted(now);
+  if (warm_at_ <= now) keep_warm(now);
   republish_next(now);
 }
 
@@ -45,17 +54,19 @@ std::optional<Event> DhtCore::poll_event() {
 }
 
 Instant DhtCore::poll_timeout() const {
-  Instant earliest = std::min(
-      {requests_.earliest(), check_at_, refresh_at(), budget_at_, adaptation_.poll_timeout()});
+  Instant earliest =
+      std::min({requests_.earliest(), express_.earliest(), check_at_, refresh_at(), budget_at_,
+                adaptation_.poll_timeout(), warm_at_, forget_parted_at_});
   if (lookups_.size() < lookups_max) earliest = std::min(earliest, store_.poll_timeout());
   for (const RunningLookup& running : lookups_)
-    earliest = std::min(earliest, running.deadline);
+    earliest = std::min({earliest, running.deadline, running.iterate_at});
   return earliest;
 }
 
 void DhtCore::adopt(Instant now, PeerHandle peer, Duration rtt) {
   for (std::size_t i = 0; i < Contact::samples_max; ++i)
     (void)table_.answered(now, peer, rtt);
+  plan_keep_warm(now);
 }
 
 // Connections.
@@ -77,6 +88,7 @@ void DhtCore::on(Instant now, const peer::Up& input) {
 }
 
 void DhtCore::on(Instant now, const peer::Down& input) {
+  parted(now, input.peer);
   connection_over(now, input.peer, Blame::peer);
 }
 
@@ -88,6 +100,8 @@ void DhtCore::connection_over(Instant now, PeerHandle peer, Blame blame) {
   links_.gone(peer);
   for (const OpenRequest& request : requests_.take_all_of(peer))
     on_failed(now, request, blame);
+  end_express(now, peer);
+  plan_keep_warm(now);
 }
 
 void DhtCore::on(Instant /*now*/, const peer::PathChanged& input) {
@@ -96,19 +110,6 @@ void DhtCore::on(Instant /*now*/, const peer::PathChanged& input) {
 
 void DhtCore::on(Instant /*now*/, const peer::TiersChanged& input) {
   tiers_ = input.tiers;
-}
-
-void DhtCore::trim_links(Instant now) {
-  const std::size_t links_max = server_ ? config_->links_server : config_->links_client;
-  const auto keep = [&](PeerHandle peer) {
-    if (requests_.any_to(peer)) return 0;
-    return table_.find(peer) == nullptr ? 1 : 2;
-  };
-  while (const auto surplus = links_.surplus(now, links_max, keep)) {
-    ++counters_.links_closed;
-    (void)outputs_.push(peer::Close{*surplus});
-    connection_over(now, *surplus, Blame::nobody);
-  }
 }
 
 // Messages.
@@ -131,7 +132,9 @@ void DhtCore::on_request(Instant now, PeerHandle from, const Message& message) {
     return;
   }
   ++counters_.requests_answered;
-  if (const auto* find = std::get_if<FindNode>(&message.body)) {
+  if (const auto* express = std::get_if<Express>(&message.body)) {
+    on_express(now, from, message.request, *express);
+  } else if (const auto* find = std::get_if<FindNode>(&message.body)) {
     send(from, message.request, nearest_for(from, find->target, find->count));
   } else if (const auto* get = std::get_if<Get>(&message.body)) {
     Found found{.nodes = nearest_for(from, get->key, get->count).nodes};
@@ -159,7 +162,12 @@ Nodes DhtCore::nearest_for(PeerHandle asker, const DhtKey& target, std::size_t c
 void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
   const auto request = requests_.take(from, message.request);
   if (!request) {
-    ++counters_.answers_unasked;
+    if (const auto entry = express_.take(from, message.request)) {
+      const auto* answer = std::get_if<ExpressAnswer>(&message.body);
+      on_express_answer(now, *entry, answer == nullptr ? ExpressAnswer{} : *answer);
+    } else {
+      ++counters_.answers_unasked;
+    }
     return;
   }
   const Duration rtt = now - request->sent_at;
@@ -171,15 +179,22 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
     adaptation_.on_answer(now, {from, table_.find(from) != nullptr}, late);
   }
   if (message.server) {
+    const std::size_t before = table_.live_count();
     (void)table_.answered(now, from, rtt);
+    if (table_.live_count() > before) plan_keep_warm(now);
     if (table_.worth_measuring(from)) check(now, from);
   }
-  RunningLookup* running = find(request->query);
+  on_answer_of_lookup(now, *request, message);
+}
+
+void DhtCore::on_answer_of_lookup(Instant now, const OpenRequest& request, const Message& message) {
+  const PeerHandle from = request.peer;
+  RunningLookup* running = find(request.query);
   if (running == nullptr) return;
-  if (request->storing) {
+  if (request.storing) {
     const auto* done = std::get_if<PutAnswer>(&message.body);
-    on_put_answer(now, request->query, done == nullptr ? PutStatus::full : done->status,
-                  request->late_at != never);
+    on_put_answer(now, request.query, done == nullptr ? PutStatus::full : done->status,
+                  request.late_at != never);
     return;
   }
   if (const auto* found = std::get_if<Found>(&message.body)) {
@@ -189,7 +204,7 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
   } else {
     running->lookup.on_failed(from);
   }
-  proceed(now, request->query);
+  proceed(now, request.query);
 }
 
 // Requests.
@@ -291,13 +306,17 @@ void DhtCore::mark(PeerBook::Sweep& sweep) const {
     sweep.mark(contact.peer);
   links_.for_each([&](PeerHandle peer) { sweep.mark(peer); });
   requests_.for_each([&](const OpenRequest& request) { sweep.mark(request.peer); });
+  express_.for_each([&](const ExpressEntry& entry) {
+    sweep.mark(entry.next);
+    if (entry.previous != no_peer) sweep.mark(entry.previous);
+  });
   for (const RunningLookup& running : lookups_)
     running.lookup.for_each([&](PeerHandle peer) { sweep.mark(peer); });
   store_.for_each_source([&](PeerHandle peer) { sweep.mark(peer); });
 }
 
 std::size_t DhtCore::memory() const {
-  return table_.memory() + links_.memory() + requests_.memory() +
+  return table_.memory() + links_.memory() + requests_.memory() + express_.memory() +
          lookups_.capacity() * sizeof(RunningLookup);
 }
 

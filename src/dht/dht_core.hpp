@@ -9,10 +9,18 @@
 //
 // A value is put in two parts: a lookup of its key, then a Put to each of the k nearest.
 //
+// Express (ARCHITECTURE section 4): who stands at an id, and what an immutable value is, can be
+// told by anybody, since the reader can verify it. So these are first asked from hop to hop over
+// connections that stand, one query by latency and one over contacts chosen without regard to it,
+// and a lookup begins only after twice the time that usually takes, or when both came to dead ends.
+// A node passes on what it cannot answer, to one peer nearer to the target, or says that it cannot.
+//
 // Timers: each open request's (late, given up); each lookup's deadline; the refresh of the bucket
 // untouched for longest (interval +-20 %), one at a time; the next check of a suspect (1 s apart);
 // the judgement of k and alpha, while there is evidence; the next request that the budget allows;
-// the store's look at what expires and is put again.
+// the store's look at what expires and is put again; the end of each express query; the next look
+// at which connections to keep (1 s after something changed), and the next time that those who
+// closed theirs are asked again (10 min).
 #pragma once
 
 #include <cstddef>
@@ -29,6 +37,7 @@
 #include "dht/adaptation.hpp"
 #include "dht/dht_config.hpp"
 #include "dht/dht_errc.hpp"
+#include "dht/express.hpp"
 #include "dht/link_pool.hpp"
 #include "dht/lookup.hpp"
 #include "dht/message.hpp"
@@ -58,6 +67,16 @@ struct FindNodeDone {
   LookupCost cost;
 };
 
+/// The answer to `resolve`.
+struct Resolved {
+  QueryId query{};
+  /// `found`: there is a node, with its endpoint record in the book; it may have moved since.
+  LookupEnd end{};
+  PeerHandle node = no_peer;
+  bool by_express = false;
+  LookupCost cost;
+};
+
 /// The lookup of `get` is over.
 struct GetDone {
   QueryId query{};
@@ -69,6 +88,7 @@ struct GetDone {
   std::uint64_t sequence = 0;
   unsigned holders = 0;  // peers that had a right value
   unsigned false_values = 0;
+  bool by_express = false;
   LookupCost cost;
 };
 
@@ -81,7 +101,7 @@ struct PutFinished {
   LookupCost cost;
 };
 
-using Event = std::variant<FindNodeDone, GetDone, PutFinished>;
+using Event = std::variant<FindNodeDone, Resolved, GetDone, PutFinished>;
 
 struct Counters {
   std::uint64_t requests_sent = 0;
@@ -94,6 +114,14 @@ struct Counters {
   std::uint64_t links_closed = 0;        // there were more than are kept
   std::uint64_t refused_busy = 0;        // requests of peers that asked too often
   std::uint64_t out_of_budget = 0;       // times that lookups had to wait to send more
+
+  std::uint64_t express_begun = 0;      // our own queries
+  std::uint64_t express_won = 0;        // that brought what was wanted first
+  std::uint64_t express_false = 0;      // answers that were not right, also to others
+  std::uint64_t express_passed_on = 0;  // of others
+  std::uint64_t express_answered = 0;   // by what we had
+  std::uint64_t express_refused = 0;    // over a bound
+  std::uint64_t express_dead_ends = 0;  // nobody nearer was connected
 };
 
 struct FindOptions {
@@ -102,6 +130,8 @@ struct FindOptions {
   /// Done when so many of the nearest have answered, though the lookup goes on to the end for the
   /// table's sake; 0: k.
   std::uint8_t quorum = 0;
+  /// Done as soon as anybody names the node at the target, with its endpoint record.
+  bool until_named = false;
 };
 
 class DhtCore {
@@ -120,6 +150,13 @@ class DhtCore {
   static constexpr unsigned served_a_second = 100;
   /// Answers with the signed value that a reader waits for (TD6).
   static constexpr unsigned readers_quorum = 4;
+  /// Hops of an express query. It begins with a few less, at random, so that the first who is asked
+  /// cannot tell whether it began with us.
+  static constexpr std::uint8_t express_hops_max = 16;
+  static constexpr std::uint8_t express_hops_spread = 4;
+  static constexpr Duration warm_pause = 1s;
+  static constexpr std::size_t warm_at_once = 4;  // connections opened at a time
+  static constexpr Duration parted_for = 10min;
 
   /// `config` and `book` outlive the core, and so does `verifier`; without one signatures are
   /// checked one by one. `self` is the node's own handle.
@@ -141,6 +178,11 @@ class DhtCore {
 
   /// Seeks the servers nearest to `target`: FindNodeDone follows. Fails with too_many_queries.
   Result<QueryId> find_node(Instant now, const DhtKey& target, FindOptions options = {});
+
+  /// Who stands at `id`: Resolved follows. Ends with the first endpoint record, express or named in
+  /// a lookup. If the node is not there any more: `find_node` with `until_found`, which ends with
+  /// an answer of its own. Fails with too_many_queries.
+  Result<QueryId> resolve(Instant now, const NodeId& id);
 
   /// The value under `key`: GetDone follows. An immutable one ends the lookup; of a signed one four
   /// are awaited and the highest wins; who had an older one is given it. Fails with
@@ -207,6 +249,10 @@ class DhtCore {
     FindOptions options;
     bool told = false;
     Instant deadline{};
+    /// The lookup begins then, unless express queries answer before; `never` once it has begun.
+    Instant iterate_at = never;
+    std::uint8_t express_open = 0;
+    bool by_express = false;
     Lookup lookup;
     std::unique_ptr<ValueTask> task;  // none: find_node
   };
@@ -219,6 +265,7 @@ class DhtCore {
   void on(Instant now, peer::Received<Message>& input);
   void on_request(Instant now, PeerHandle from, const Message& message);
   void on_answer(Instant now, PeerHandle from, const Message& message);
+  void on_answer_of_lookup(Instant now, const OpenRequest& request, const Message& message);
 
   // Requests (dht_core.cpp).
   void request(Instant now, PeerHandle peer, QueryId query, Body body);
@@ -230,6 +277,14 @@ class DhtCore {
   enum class Blame : std::uint8_t { peer, nobody };
   void on_failed(Instant now, const OpenRequest& request, Blame blame);
   void connection_over(Instant now, PeerHandle peer, Blame blame);
+
+  // Connections (dht_core_links.cpp).
+  [[nodiscard]] std::size_t links_max() const;
+  [[nodiscard]] std::vector<PeerHandle> wanted_links() const;
+  void plan_keep_warm(Instant now);
+  void keep_warm(Instant now);
+  void parted(Instant now, PeerHandle peer);
+  void forget_parted(Instant now);
   void trim_links(Instant now);
 
   // Lookups (dht_core_lookups.cpp).
@@ -237,12 +292,28 @@ class DhtCore {
   RunningLookup& start(Instant now, const DhtKey& target, Purpose purpose, FindOptions options);
   [[nodiscard]] RunningLookup* find(QueryId query);
   void proceed(Instant now, QueryId query);
+  [[nodiscard]] bool end_if_named(Instant now, RunningLookup& running);
   void tell(RunningLookup& running, LookupEnd end);
   void end(Instant now, QueryId query);
   void end_overdue(Instant now);
   void spend_budget(Instant now);
   void refresh_next(Instant now);
   [[nodiscard]] Instant refresh_at() const;
+
+  // Express (dht_core_express.cpp).
+  [[nodiscard]] PeerHandle known_node(const DhtKey& target) const;
+  [[nodiscard]] bool has_record(PeerHandle peer) const;
+  [[nodiscard]] PeerHandle express_hop(const DhtKey& target, ExpressWay way,
+                                       PeerHandle not_this) const;
+  void begin_express(Instant now, QueryId query);
+  void send_express(Instant now, ExpressEntry entry);
+  void on_express(Instant now, PeerHandle from, std::uint32_t number, const Express& asked);
+  void on_express_answer(Instant now, const ExpressEntry& entry, const ExpressAnswer& answer);
+  void on_own_express(Instant now, const ExpressEntry& entry, const ExpressAnswer& answer);
+  [[nodiscard]] bool is_right(const ExpressEntry& entry, const ExpressAnswer& answer) const;
+  void end_express(Instant now, PeerHandle gone);
+  void iterate(Instant now, RunningLookup& running);
+  void iterate_overdue(Instant now);
 
   // Values (dht_core_values.cpp).
   [[nodiscard]] RecordVerifier& verifier();
@@ -277,6 +348,11 @@ class DhtCore {
   Instant budget_at_ = never;
   LinkPool links_;
   OpenRequests requests_;
+  ExpressTable express_;
+  ExpressTime express_time_;
+  RequestBudget forwards_;
+  Instant warm_at_ = never;
+  Instant forget_parted_at_ = never;
   std::vector<RunningLookup> lookups_;
   QueryId last_query_ = no_query;
   Instant last_heard_{};

@@ -42,6 +42,19 @@ Result<QueryId> DhtCore::find_node(Instant now, const DhtKey& target, FindOption
   return query;
 }
 
+Result<QueryId> DhtCore::resolve(Instant now, const NodeId& id) {
+  if (lookups_.size() >= lookups_max) return failure(DhtErrc::too_many_queries);
+  RunningLookup& running = start(now, DhtKey::of(id), Purpose::command, {.until_named = true});
+  const QueryId query = running.query;
+  if (const PeerHandle known = known_node(DhtKey::of(id)); known != no_peer) {
+    running.lookup.add(known, tier_of(known));
+  } else {
+    begin_express(now, query);
+  }
+  proceed(now, query);
+  return query;
+}
+
 void DhtCore::bootstrap(Instant now, std::span<const PeerHandle> known) {
   RunningLookup& running = start(now, DhtKey::of(book_->id(self_)), Purpose::join, {});
   for (const PeerHandle peer : known)
@@ -52,7 +65,9 @@ void DhtCore::bootstrap(Instant now, std::span<const PeerHandle> known) {
 /// Asks whom there is to ask, and sees whether the lookup is over.
 void DhtCore::proceed(Instant now, QueryId query) {
   RunningLookup* running = find(query);
-  if (running == nullptr || (running->task != nullptr && running->task->storing)) return;
+  if (running == nullptr || running->iterate_at != never) return;
+  if (running->task != nullptr && running->task->storing) return;
+  if (end_if_named(now, *running)) return;
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
   while (budget_.next() <= now) {
     const auto peer = running->lookup.next(adaptation_.alpha());
@@ -95,9 +110,30 @@ void DhtCore::proceed(Instant now, QueryId query) {
   if (converged) end(now, query);
 }
 
+/// A node is known by whoever named it with its record, but not by a contact of ours that fails.
+bool DhtCore::end_if_named(Instant now, RunningLookup& running) {
+  if (!running.options.until_named) return false;
+  const PeerHandle named = running.lookup.named_target();
+  if (named == no_peer || !has_record(named)) return false;
+  const Contact* contact = table_.find(named);
+  if (contact != nullptr && contact->failures != 0) return false;
+  tell(running, LookupEnd::found);
+  end(now, running.query);
+  return true;
+}
+
 void DhtCore::tell(RunningLookup& running, LookupEnd end) {
   running.told = true;
   if (running.purpose != Purpose::command) return;
+  if (running.options.until_named) {
+    const PeerHandle node = end == LookupEnd::found ? running.lookup.named_target() : no_peer;
+    (void)events_.push(Resolved{.query = running.query,
+                                .end = end,
+                                .node = node,
+                                .by_express = running.by_express,
+                                .cost = running.lookup.cost()});
+    return;
+  }
   if (running.task != nullptr) {
     tell_value(running, end);
     return;

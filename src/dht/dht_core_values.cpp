@@ -133,6 +133,7 @@ Result<QueryId> DhtCore::get(Instant now, ValueKind kind, const DhtKey& key) {
     tell(running, LookupEnd::converged);
     end(now, query);
   } else {
+    if (kind == ValueKind::immutable) begin_express(now, query);
     proceed(now, query);
   }
   return query;
@@ -207,6 +208,7 @@ void DhtCore::tell_value(const RunningLookup& running, LookupEnd end) {
                              .sequence = task.sequence,
                              .holders = task.holders,
                              .false_values = task.false_values,
+                             .by_express = running.by_express,
                              .cost = running.lookup.cost()});
 }
 

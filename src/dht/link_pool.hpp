@@ -1,9 +1,10 @@
 // The connections that the DHT knows of: those that it keeps warm, and those being opened.
 //
 // A cold handshake doubles a hop, so connections once made are kept, up to a bound; above it the
-// one of least value goes: first who has no place in the routing table, among those who was used
-// longest ago. A connection used within the last two seconds, or with a request open, is left
-// alone, unless there are twice as many as there should be.
+// one of least value goes: first who has no place in the routing table, then who is not among those
+// that express queries need; among equals who was used longest ago. A connection used within the
+// last two seconds, or with a request open, is left alone, unless there are twice as many as there
+// should be.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +21,7 @@ class LinkPool {
  public:
   static constexpr Duration left_alone = 2s;
   static constexpr std::size_t hard_factor = 2;
-  static constexpr int in_use = 3;  // the value of one that goes last
+  static constexpr int in_use = 4;  // the value of one that goes last
 
   [[nodiscard]] bool is_up(PeerHandle peer) const;
   [[nodiscard]] bool is_opening(PeerHandle peer) const;
@@ -37,7 +38,7 @@ class LinkPool {
   [[nodiscard]] std::size_t up_count() const { return up_count_; }
 
   /// The connection to close, if more than `links_max` are up; `keep(peer)` is 0 for one that must
-  /// not be closed now, and grows with its value otherwise: 1 or 2.
+  /// not be closed now, and grows with its value otherwise: 1 to 3.
   template <class Keep>
   [[nodiscard]] std::optional<PeerHandle> surplus(Instant now, std::size_t links_max,
                                                   Keep keep) const {
@@ -62,6 +63,12 @@ class LinkPool {
   void for_each(Visit visit) const {
     for (const Link& link : links_)
       visit(link.peer);
+  }
+  template <class Visit>
+  void for_each_up(Visit visit) const {
+    for (const Link& link : links_) {
+      if (link.up) visit(link.peer);
+    }
   }
   [[nodiscard]] std::size_t memory() const { return links_.capacity() * sizeof(Link); }
 

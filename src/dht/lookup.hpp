@@ -80,6 +80,13 @@ class Lookup {
   /// The peer that stands at the target itself has answered.
   [[nodiscard]] bool target_answered() const;
 
+  /// The peer that stands at the target, if it is known, by whomever; else `no_peer`.
+  [[nodiscard]] PeerHandle named_target() const {
+    return !candidates_.empty() && candidates_.front().distance == Distance{}
+               ? candidates_.front().peer
+               : no_peer;
+  }
+
   template <class Visit>
   void for_each(Visit visit) const {
     for (const Candidate& candidate : candidates_)

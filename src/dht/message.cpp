@@ -13,6 +13,10 @@ struct BodySize {
   std::size_t operator()(const FindNode&) const { return sizeof(DhtKey) + 1; }
   std::size_t operator()(const Get&) const { return sizeof(DhtKey) + 2; }
   std::size_t operator()(const Put& body) const { return sizeof(DhtKey) + 5 + body.bytes.size(); }
+  std::size_t operator()(const Express&) const { return sizeof(DhtKey) + 3; }
+  std::size_t operator()(const ExpressAnswer& body) const {
+    return (body.node != no_peer ? contact_size : 0) + (body.bytes ? body.bytes->size() : 0);
+  }
   std::size_t operator()(const Nodes& body) const { return body.nodes.size() * contact_size; }
   std::size_t operator()(const Found& body) const {
     return body.nodes.size() * contact_size + (body.bytes ? body.bytes->size() : 0);
@@ -28,7 +32,8 @@ struct BodySize {
 
 bool is_request(const Body& body) {
   return std::holds_alternative<Ping>(body) || std::holds_alternative<FindNode>(body) ||
-         std::holds_alternative<Get>(body) || std::holds_alternative<Put>(body);
+         std::holds_alternative<Get>(body) || std::holds_alternative<Put>(body) ||
+         std::holds_alternative<Express>(body);
 }
 
 std::size_t wire_size(const Message& message) {

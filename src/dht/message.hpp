@@ -48,6 +48,24 @@ struct Put {
   Bytes bytes;
 };
 
+enum class ExpressWant : std::uint8_t {
+  node,   // who stands at the target, with its endpoint record
+  value,  // the immutable value under it
+};
+enum class ExpressWay : std::uint8_t {
+  near,  // by latency
+  far,   // over contacts that were chosen without regard to it
+};
+
+/// To be passed on, over connections that stand, to a peer nearer to the target, until somebody
+/// has what is wanted. Nothing says where it began.
+struct Express {
+  DhtKey target;
+  ExpressWant want{};
+  ExpressWay way{};
+  std::uint8_t hops_left = 0;
+};
+
 // Answers.
 
 struct Pong {};
@@ -73,10 +91,18 @@ struct PutAnswer {
   PutStatus status{};
 };
 
+/// What was wanted, if either is there; otherwise the way has come to a dead end. The reader can
+/// tell whether it is right: the record is signed, the value has its hash.
+struct ExpressAnswer {
+  PeerHandle node = no_peer;
+  std::optional<Bytes> bytes;
+};
+
 /// The peer has too much to do; it is alive, and not to be asked again for a while.
 struct Busy {};
 
-using Body = std::variant<Ping, FindNode, Get, Put, Pong, Nodes, Found, PutAnswer, Busy>;
+using Body = std::variant<Ping, FindNode, Get, Put, Express, Pong, Nodes, Found, PutAnswer,
+                          ExpressAnswer, Busy>;
 
 struct Message {
   std::uint32_t request = 0;

@@ -24,7 +24,10 @@ class TestNetwork {
   static constexpr Duration detection = 10s;
   static constexpr Duration dial_patience = 3s;
 
-  explicit TestNetwork(std::uint64_t seed, Config with = {}) : config(with), rng_(seed) {}
+  explicit TestNetwork(std::uint64_t seed, Config with = {.express = false})
+      : config(with), rng_(seed) {
+    config.records_needed = false;
+  }
 
   /// The node of handle n is the n-th.
   std::size_t add() { return add(random_id(), &config); }

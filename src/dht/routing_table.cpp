@@ -303,6 +303,14 @@ void RoutingTable::path_changed(PeerHandle peer, Duration rtt) {
   }
 }
 
+void RoutingTable::part(PeerHandle peer) {
+  if (const auto index = position(peer)) contacts_[*index].parted = 1;
+}
+void RoutingTable::forget_parted() {
+  for (Contact& contact : contacts_)
+    contact.parted = 0;
+}
+
 void RoutingTable::set_k(std::uint8_t k) {
   k_ = k;
   for (unsigned bucket = 0; bucket < buckets_.size(); ++bucket)

@@ -64,6 +64,10 @@ class RoutingTable {
   /// The way to `peer` has changed: `rtt` is the first sample of the new one.
   void path_changed(PeerHandle peer, Duration rtt);
 
+  /// `peer` closed a connection that we wanted; `forget_parted` makes up with all.
+  void part(PeerHandle peer);
+  void forget_parted();
+
   /// The contact of `peer`, live or waiting; valid until the next change.
   [[nodiscard]] const Contact* find(PeerHandle peer) const;
   /// Whether a few more samples could give `peer` a place in the near half.

@@ -74,12 +74,33 @@ struct Writer {
     root.setPutAnswer(static_cast<schema::PutStatus>(body.status));
   }
 
-  void contacts(capnp::List<schema::Contact>::Builder list, const std::vector<PeerHandle>& peers) {
-    for (unsigned i = 0; i < list.size(); ++i) {
-      set_key(list[i], book.id(peers[i]).bytes);
-      const ByteView record = book.record(peers[i]);
-      if (may_show(record, link)) list[i].setRecord(as_data(record));
+  void operator()(const Express& body) {
+    auto builder = root.initExpress();
+    set_key(builder, body.target.bytes);
+    builder.setWant(static_cast<schema::ExpressWant>(body.want));
+    builder.setWay(static_cast<schema::ExpressWay>(body.way));
+    builder.setHopsLeft(body.hops_left);
+  }
+
+  /// A node whose record may not be shown there is no answer.
+  void operator()(const ExpressAnswer& body) {
+    auto builder = root.initExpressAnswer();
+    if (body.bytes) {
+      builder.setValue(as_data(*body.bytes));
+    } else if (body.node != no_peer && may_show(book.record(body.node), link)) {
+      contact(builder.initNode(), body.node);
     }
+  }
+
+  void contacts(capnp::List<schema::Contact>::Builder list, const std::vector<PeerHandle>& peers) {
+    for (unsigned i = 0; i < list.size(); ++i)
+      contact(list[i], peers[i]);
+  }
+
+  void contact(schema::Contact::Builder builder, PeerHandle peer) {
+    set_key(builder, book.id(peer).bytes);
+    const ByteView record = book.record(peer);
+    if (may_show(record, link)) builder.setRecord(as_data(record));
   }
 };
 
@@ -88,6 +109,9 @@ static_assert(std::to_underlying(ValueKind::signed_value) ==
               std::to_underlying(schema::ValueKind::SIGNED_VALUE));
 static_assert(std::to_underlying(PutStatus::unwilling) ==
               std::to_underlying(schema::PutStatus::UNWILLING));
+static_assert(std::to_underlying(ExpressWant::value) ==
+              std::to_underlying(schema::ExpressWant::VALUE));
+static_assert(std::to_underlying(ExpressWay::far) == std::to_underlying(schema::ExpressWay::FAR));
 
 // Reading: one function a body.
 
@@ -128,6 +152,10 @@ struct Reader {
         return found(root.getFound());
       case schema::Message::PUT_ANSWER:
         return put_answer(root.getPutAnswer());
+      case schema::Message::EXPRESS:
+        return express(root.getExpress());
+      case schema::Message::EXPRESS_ANSWER:
+        return express_answer(root.getExpressAnswer());
     }
     return failure(WireErrc::unknown_body);
   }
@@ -174,6 +202,32 @@ struct Reader {
     return PutAnswer{static_cast<PutStatus>(status)};
   }
 
+  static Result<Body> express(schema::Express::Reader reader) {
+    if (reader.getWant() > schema::ExpressWant::VALUE ||
+        reader.getWay() > schema::ExpressWay::FAR) {
+      return failure(WireErrc::value_out_of_range);
+    }
+    return Express{{get_key(reader)},
+                   static_cast<ExpressWant>(reader.getWant()),
+                   static_cast<ExpressWay>(reader.getWay()),
+                   reader.getHopsLeft()};
+  }
+
+  Result<Body> express_answer(schema::ExpressAnswer::Reader reader) {
+    ExpressAnswer body;
+    if (reader.isValue()) {
+      const ByteView value = as_view(reader.getValue());
+      if (value.size() > value_max) return failure(WireErrc::list_too_long);
+      body.bytes.emplace(value.begin(), value.end());
+    } else if (reader.isNode()) {
+      const auto node = reader.getNode();
+      auto read = contact(NodeId{get_key(node)}, as_view(node.getRecord()));
+      if (!read) return failure(read.error());
+      body.node = *read;
+    }
+    return body;
+  }
+
   Result<Body> nodes(capnp::List<schema::Contact>::Reader list) {
     auto read = contacts(list);
     if (!read) return failure(read.error());
@@ -191,15 +245,22 @@ struct Reader {
     std::vector<PeerHandle> peers;
     peers.reserve(told.size());
     for (const auto& [id, bytes] : told) {
-      const PeerHandle peer = book.intern(id);
-      if (peer == no_peer) {
-        ++counts.no_room;
-        continue;
-      }
-      if (auto read = record(peer, bytes); !read) return failure(read.error());
-      peers.push_back(peer);
+      auto peer = contact(id, bytes);
+      if (!peer) return failure(peer.error());
+      if (*peer != no_peer) peers.push_back(*peer);
     }
     return peers;
+  }
+
+  /// `no_peer` if the book has no room.
+  Result<PeerHandle> contact(const NodeId& id, ByteView bytes) {
+    const PeerHandle peer = book.intern(id);
+    if (peer == no_peer) {
+      ++counts.no_room;
+      return peer;
+    }
+    if (auto read = record(peer, bytes); !read) return failure(read.error());
+    return peer;
   }
 
   Result<void> record(PeerHandle peer, ByteView bytes) {

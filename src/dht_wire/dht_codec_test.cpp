@@ -91,6 +91,20 @@ void expect_same(const Message& a, const PeerBook& book_a, const Message& b,
   if (const auto* answer = std::get_if<PutAnswer>(&a.body)) {
     EXPECT_EQ(answer->status, std::get<PutAnswer>(b.body).status);
   }
+  if (const auto* express = std::get_if<Express>(&a.body)) {
+    EXPECT_EQ(express->target, std::get<Express>(b.body).target);
+    EXPECT_EQ(express->want, std::get<Express>(b.body).want);
+    EXPECT_EQ(express->way, std::get<Express>(b.body).way);
+    EXPECT_EQ(express->hops_left, std::get<Express>(b.body).hops_left);
+  }
+  if (const auto* answer = std::get_if<ExpressAnswer>(&a.body)) {
+    const auto& other = std::get<ExpressAnswer>(b.body);
+    EXPECT_EQ(answer->bytes, other.bytes);
+    // Without a record to show a node is no answer.
+    const bool shown = answer->node != no_peer && !book_a.record(answer->node).empty();
+    ASSERT_EQ(shown, other.node != no_peer);
+    if (shown) expect_same({answer->node}, book_a, {other.node}, book_b);
+  }
   if (const auto* nodes = std::get_if<Nodes>(&a.body)) {
     expect_same(nodes->nodes, book_a, std::get<Nodes>(b.body).nodes, book_b);
   }
@@ -106,7 +120,7 @@ Message random_message(Rng& rng, const std::vector<PeerHandle>& peers) {
   const auto kind = static_cast<ValueKind>(rng.below(2));
   Bytes value(rng.below(stored_value_max + 1));
   rng.fill(value);
-  switch (rng.below(9)) {
+  switch (rng.below(11)) {
     case 0:
       break;
     case 5:
@@ -121,6 +135,18 @@ Message random_message(Rng& rng, const std::vector<PeerHandle>& peers) {
       break;
     case 8:
       message.body = PutAnswer{static_cast<PutStatus>(rng.below(5))};
+      break;
+    case 9:
+      message.body =
+          Express{target, static_cast<ExpressWant>(rng.below(2)),
+                  static_cast<ExpressWay>(rng.below(2)), static_cast<std::uint8_t>(rng.next())};
+      break;
+    case 10:
+      if (value.size() <= value_max) {
+        message.body = ExpressAnswer{no_peer, std::move(value)};
+      } else {
+        message.body = ExpressAnswer{peers[rng.below(peers.size())], std::nullopt};
+      }
       break;
     case 1:
       message.body = FindNode{target, static_cast<std::uint8_t>(1 + rng.below(contacts_max))};
@@ -249,6 +275,30 @@ TEST(DhtCodec, refuses_values_beyond_their_bounds) {
     root.setPutAnswer(static_cast<quicmesh::schema::dht::PutStatus>(5));
   });
   EXPECT_EQ(Receiver().error_of(status), WireErrc::value_out_of_range);
+}
+
+TEST(DhtCodec, refuses_express_messages_beyond_their_bounds) {
+  for (const auto& [want, way, good] : {std::tuple(1, 1, true), {2, 0, false}, {0, 2, false}}) {
+    const Bytes bytes = schema_bytes([&](Schema::Builder root) {
+      auto express = root.initExpress();
+      express.setWant(static_cast<quicmesh::schema::dht::ExpressWant>(want));
+      express.setWay(static_cast<quicmesh::schema::dht::ExpressWay>(way));
+    });
+    EXPECT_EQ(Receiver().error_of(bytes), good ? std::error_code() : WireErrc::value_out_of_range);
+  }
+  for (const unsigned size : {unsigned(value_max), unsigned(value_max) + 1}) {
+    const Bytes bytes =
+        schema_bytes([&](Schema::Builder root) { root.initExpressAnswer().initValue(size); });
+    EXPECT_EQ(Receiver().error_of(bytes),
+              size == value_max ? std::error_code() : WireErrc::list_too_long);
+  }
+  // Somebody else's record.
+  const Bytes forged = schema_bytes([&](Schema::Builder root) {
+    auto node = root.initExpressAnswer().initNode();
+    set_key(node, keypair_number(2).node_id().bytes);
+    node.setRecord(as_data(record_number(3)));
+  });
+  EXPECT_NE(Receiver().error_of(forged), std::error_code());
 }
 
 // An element without a word costs its sender nothing, whatever their number.

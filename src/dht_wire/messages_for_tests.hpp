@@ -63,6 +63,10 @@ inline std::vector<std::pair<std::string, Message>> one_of_each(
       {"put", {3, false, Put{target, ValueKind::immutable, 3600, Bytes{1, 2, 3, 4, 5}}}},
       {"found", {2, true, Found{Bytes{9, 8, 7}, {peers[1], peers[3]}}}},
       {"put_answer", {3, true, PutAnswer{PutStatus::older}}},
+      {"express", {4, true, Express{target, ExpressWant::value, ExpressWay::far, 15}}},
+      {"express_answer", {4, true, ExpressAnswer{peers[1], {}}}},
+      {"express_value", {4, true, ExpressAnswer{no_peer, Bytes{6, 5, 4}}}},
+      {"express_dead_end", {4, true, ExpressAnswer{}}},
   };
 }
 

@@ -1,0 +1,106 @@
+// DhtCore: which connections are kept.
+//
+// For express queries a node keeps connections open to a few contacts of each bucket, alternately
+// the nearest by RTT and some of the random half, as many as half of its connections (three
+// quarters of a client's, to which nobody else opens any). A contact that closed such a connection
+// had no room, and is left in peace for ten minutes.
+#include <algorithm>
+#include <utility>
+
+#include "dht/dht_core.hpp"
+
+namespace quicmesh::dht {
+namespace {
+
+/// At least so many of a bucket, as long as there are any left to keep.
+constexpr std::size_t of_bucket_min = 2;
+
+}  // namespace
+
+std::size_t DhtCore::links_max() const {
+  return server_ ? config_->links_server : config_->links_client;
+}
+
+/// Whom express queries need, the shallow buckets first: they are on the way to most targets.
+std::vector<PeerHandle> DhtCore::wanted_links() const {
+  std::vector<PeerHandle> wanted;
+  if (!config_->express || table_.bucket_count() == 0) return wanted;
+  const std::size_t all = server_ ? links_max() / 2 : links_max() * 3 / 4;
+  const std::size_t of_bucket = std::max(of_bucket_min, all / table_.bucket_count());
+  const auto rtt_of = [](const Contact& contact) {
+    return contact.rtt().value_or(Duration::max());
+  };
+  for (unsigned bucket = 0; bucket < table_.bucket_count() && wanted.size() < all; ++bucket) {
+    std::vector<Contact> contacts;
+    for (const Contact& contact : table_.live(bucket)) {
+      if (contact.failures == 0 && contact.parted == 0) contacts.push_back(contact);
+    }
+    std::ranges::stable_sort(contacts, {}, rtt_of);
+    const std::size_t count = std::min({of_bucket, contacts.size(), all - wanted.size()});
+    const std::size_t near = count - count / 2;
+    for (std::size_t i = 0; i < near; ++i)
+      wanted.push_back(contacts[i].peer);
+    // Of the others those that stand already, then those of the random half.
+    std::stable_sort(contacts.begin() + std::ptrdiff_t(near), contacts.end(),
+                     [&](const Contact& a, const Contact& b) {
+                       const auto rank = [&](const Contact& contact) {
+                         return std::pair(contact.near_half, !links_.is_up(contact.peer));
+                       };
+                       return rank(a) < rank(b);
+                     });
+    for (std::size_t i = near; i < count; ++i)
+      wanted.push_back(contacts[i].peer);
+  }
+  return wanted;
+}
+
+void DhtCore::plan_keep_warm(Instant now) {
+  if (config_->express && warm_at_ == never) {
+    warm_at_ = now + rng_.between(warm_pause / 2, warm_pause);
+  }
+}
+
+void DhtCore::keep_warm(Instant now) {
+  warm_at_ = never;
+  std::size_t opened = 0;
+  for (const PeerHandle peer : wanted_links()) {
+    if (links_.is_up(peer) || links_.is_opening(peer)) continue;
+    if (opened < warm_at_once) check(now, peer);
+    ++opened;
+    // Whatever the bounds of checks did not let us open, is opened later.
+    if (!links_.is_opening(peer)) {
+      plan_keep_warm(now);
+      return;
+    }
+  }
+}
+
+/// `peer` is not connected any more: we had too many connections, or it had, or it is gone.
+void DhtCore::parted(Instant now, PeerHandle peer) {
+  if (!config_->express) return;
+  table_.part(peer);
+  if (forget_parted_at_ == never) forget_parted_at_ = now + parted_for;
+}
+
+void DhtCore::forget_parted(Instant now) {
+  forget_parted_at_ = never;
+  table_.forget_parted();
+  plan_keep_warm(now);
+}
+
+void DhtCore::trim_links(Instant now) {
+  if (links_.up_count() <= links_max()) return;
+  const std::vector<PeerHandle> wanted = wanted_links();
+  const auto keep = [&](PeerHandle peer) {
+    if (requests_.any_to(peer)) return 0;
+    if (std::ranges::count(wanted, peer) != 0) return 3;
+    return table_.find(peer) == nullptr ? 1 : 2;
+  };
+  while (const auto surplus = links_.surplus(now, links_max(), keep)) {
+    ++counters_.links_closed;
+    (void)outputs_.push(peer::Close{*surplus});
+    connection_over(now, *surplus, Blame::nobody);
+  }
+}
+
+}  // namespace quicmesh::dht
