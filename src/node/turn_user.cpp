@@ -31,7 +31,10 @@ std::vector<NetworkPath> TurnUser::on_candidates(Instant now, const NodeId& id,
                                                  std::span<const Candidate> usable,
                                                  AddressRules rules) {
   if (servers_.empty()) return {};
-  if (!peers_.contains(id) && peers_.size() >= peers_max) return {};
+  if (!peers_.contains(id) && peers_.size() >= peers_max) {
+    ++peers_refused_;
+    return {};
+  }
   Peer& peer = peers_[id];
   const std::vector<SocketAddress> before = std::exchange(peer.addresses, {});
   for (const Candidate& candidate : usable) {
@@ -43,6 +46,7 @@ std::vector<NetworkPath> TurnUser::on_candidates(Instant now, const NodeId& id,
     const bool known = std::ranges::find(before, address) != before.end();
     if (known || peer.allowance.take(now)) peer.addresses.push_back(address);
   }
+  release(before);
   std::vector<NetworkPath> paths;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     TurnClient& client = *servers_[i].client;
@@ -55,7 +59,27 @@ std::vector<NetworkPath> TurnUser::on_candidates(Instant now, const NodeId& id,
 }
 
 void TurnUser::forget(const NodeId& id) {
-  peers_.erase(id);  // the permission ends when nobody uses it
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  const std::vector<SocketAddress> addresses = std::move(found->second.addresses);
+  peers_.erase(found);
+  release(addresses);
+}
+
+/// The places of those that no peer names any more: one that names ever new ones takes no more than
+/// its own.
+void TurnUser::release(std::span<const SocketAddress> addresses) {
+  const auto is_named = [this](const IpAddress& ip) {
+    return std::ranges::any_of(peers_, [&](const auto& one) {
+      return std::ranges::find(one.second.addresses, ip, &SocketAddress::ip) !=
+             one.second.addresses.end();
+    });
+  };
+  for (const SocketAddress& address : addresses) {
+    if (is_named(address.ip)) continue;
+    for (const Server& server : servers_)
+      server.client->release(address.ip);
+  }
 }
 
 void TurnUser::suspect(Instant now, const NetworkPath& path) {

@@ -116,6 +116,9 @@ class TurnUser {
   };
   std::vector<NewPath> take_new_paths();
 
+  /// Peers beyond `peers_max`.
+  [[nodiscard]] std::uint64_t peers_refused() const { return peers_refused_; }
+
  private:
   struct Server {
     std::unique_ptr<TurnClient> client;
@@ -130,10 +133,12 @@ class TurnUser {
 
   void take(Instant now, std::size_t number, const TurnEvent& event);
   void let_fellows_in(Instant now);
+  void release(std::span<const SocketAddress> addresses);
 
   SecureRng& rng_;
   std::vector<Server> servers_;  // stable: their number names them in paths
   std::map<NodeId, Peer> peers_;
+  std::uint64_t peers_refused_ = 0;
   std::deque<Event> events_;  // of the clients' bounded ones
   std::vector<NewPath> new_paths_;
   bool stopped_ = false;

@@ -114,6 +114,21 @@ TEST_F(TurnUserTest, a_peer_cannot_aim_the_server_at_one_victim_after_another) {
   EXPECT_LE(tell(node(2), many).size(), TurnUser::addresses_per_peer_max);
 }
 
+TEST_F(TurnUserTest, a_peer_that_names_ever_new_addresses_takes_no_place_of_others) {
+  start();
+  for (std::uint8_t i = 0; i < 40; ++i) {
+    (void)tell(node(1), {{CandidateKind::host, {IpAddress::v4({8, 8, i, 8}), 5000}}});
+    settle();
+    now += PathAllowance::interval;
+  }
+  for (std::uint8_t other = 2; other < 7; ++other) {
+    const SocketAddress address{IpAddress::v4({9, 0, 0, other}), 5000};
+    (void)tell(node(other), {{CandidateKind::host, address}});
+    settle();
+    EXPECT_TRUE(server.permissions.contains(address.ip)) << int{other};
+  }
+}
+
 TEST_F(TurnUserTest, peers_told_before_the_server_was_up_get_their_paths_then) {
   server.silent = true;
   start();

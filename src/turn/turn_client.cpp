@@ -51,7 +51,10 @@ Result<void> TurnClient::permit(Instant now, const IpAddress& peer) {
   auto found = permissions_.find(peer);
   if (found == permissions_.end()) {
     forget_unused(now);
-    if (permissions_.size() >= peers_max) return failure(TurnErrc::too_many_peers);
+    if (permissions_.size() >= peers_max) {
+      ++counters_.permissions_refused;
+      return failure(TurnErrc::too_many_peers);
+    }
     found = permissions_.emplace(peer, Permission{.due = now}).first;
   }
   found->second.used = now;
@@ -59,10 +62,18 @@ Result<void> TurnClient::permit(Instant now, const IpAddress& peer) {
   return {};
 }
 
+// Traffic makes it used again.
+void TurnClient::release(const IpAddress& peer) {
+  if (const auto found = permissions_.find(peer); found != permissions_.end()) {
+    found->second.used = Instant{};
+  }
+}
+
 bool TurnClient::wrap(Instant now, const SocketAddress& peer, Transmit& train,
                       MutableByteView buffer) {
-  if (state_ != State::up || !permit(now, peer.ip)) {
-    ++counters_.dropped_no_permission;
+  const std::size_t count = (train.size + train.segment_size - 1) / train.segment_size;
+  if (state_ != State::up || !permit(now, peer.ip) || permissions_.at(peer.ip).refused) {
+    counters_.dropped_no_permission += count;
     return false;
   }
   auto channel = channels_.find(peer);
@@ -72,7 +83,6 @@ bool TurnClient::wrap(Instant now, const SocketAddress& peer, Transmit& train,
     channel = channels_.emplace(peer, Channel{.number = TurnChannel{number}, .due = now}).first;
     renew_peers(now);
   }
-  const std::size_t count = (train.size + train.segment_size - 1) / train.segment_size;
   if (channel != channels_.end()) channel->second.used = now;
   if (channel != channels_.end() && channel->second.bound) {
     if (!wrap_in_channel_data(channel->second.number, train, buffer)) {

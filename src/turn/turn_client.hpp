@@ -74,6 +74,7 @@ struct TurnCounters {
   std::uint64_t dropped_too_large = 0;  // for a Send indication in the buffer
   std::uint64_t dropped_unknown = 0;    // of a channel or a peer that nobody asked for
   std::uint64_t dropped_malformed = 0;
+  std::uint64_t permissions_refused = 0;  // here, since `peers_max` have one
 };
 
 class TurnClient {
@@ -86,6 +87,7 @@ class TurnClient {
   static constexpr Duration permission_interval = 240s;
   static constexpr Duration channel_interval = 540s;
   static constexpr Duration peer_keep = 10min;
+  static constexpr Duration refused_rest = 1min;  // of a peer that the server refuses
   static constexpr Duration retry_first = 1s;
   static constexpr Duration retry_max = 5min;
   static constexpr std::size_t indication_overhead_max = 60;
@@ -105,6 +107,8 @@ class TurnClient {
   /// Lets the peer's datagrams in, now or once there is an allocation. Fails with
   /// TurnErrc::too_many_peers.
   Result<void> permit(Instant now, const IpAddress& peer);
+  /// Nobody needs it now: its place goes to the next that needs one.
+  void release(const IpAddress& peer);
 
   /// Turns a train for `peer` into one for the server. False if it cannot be sent now. `buffer` is
   /// the one that holds the train.
@@ -152,6 +156,7 @@ class TurnClient {
   };
   struct Permission {
     bool granted = false;
+    bool refused = false;  // not asked again before `due`
     bool asking = false;
     Instant due{};
     Instant used{};
@@ -180,7 +185,7 @@ class TurnClient {
   void go_down(Instant now, std::error_code error);
   void forget_unused(Instant now);
   void renew_peers(Instant now);
-  void refuse_peer(const SocketAddress& peer, std::error_code error);
+  void refuse_peer(Instant now, const SocketAddress& peer, std::error_code error);
   bool wrap_in_indications(const SocketAddress& peer, Transmit& train, MutableByteView buffer);
   std::optional<Arrival> on_data_indication(Instant now, const StunMessage& message,
                                             ByteView datagram);

@@ -138,6 +138,7 @@ void TurnClient::on_success(Instant now, const Request& request, const StunMessa
     case Purpose::permission:
       if (const auto found = permissions_.find(request.peer.ip); found != permissions_.end()) {
         found->second.granted = true;
+        found->second.refused = false;
         found->second.asking = false;
         found->second.due = now + permission_interval;
       }
@@ -214,14 +215,18 @@ void TurnClient::on_failed(Instant now, const Request& request, std::error_code 
   if (state_ == State::stopped) return;
   const bool of_peer =
       request.purpose == Purpose::permission || request.purpose == Purpose::channel;
-  const bool peer_only = error == TurnErrc::forbidden_peer || error == TurnErrc::refused;
-  if (of_peer && peer_only) return refuse_peer(request.peer, error);
+  // A quota or a lack of room too: the allocation itself was granted, and serves others.
+  const bool peer_only = error == TurnErrc::forbidden_peer || error == TurnErrc::refused ||
+                         error == TurnErrc::quota_reached || error == TurnErrc::no_capacity;
+  if (of_peer && peer_only) return refuse_peer(now, request.peer, error);
   go_down(now, error);
 }
 
-void TurnClient::refuse_peer(const SocketAddress& peer, std::error_code error) {
+void TurnClient::refuse_peer(Instant now, const SocketAddress& peer, std::error_code error) {
   std::erase_if(channels_, [&](const auto& one) { return one.first.ip == peer.ip; });
-  permissions_.erase(peer.ip);
+  if (const auto found = permissions_.find(peer.ip); found != permissions_.end()) {
+    found->second = {.refused = true, .due = now + refused_rest, .used = found->second.used};
+  }
   // What is under way for it would be answered for channels that are no more.
   std::erase_if(requests_, [&](const Request& request) {
     const bool of_peer =

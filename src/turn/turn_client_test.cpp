@@ -354,6 +354,49 @@ TEST_F(TurnClientTest, a_forbidden_peer_is_told_and_harms_no_other) {
   EXPECT_TRUE(client->is_channel_bound(good));
 }
 
+// The server has no room for one peer: the allocation serves the others, and it is not asked for
+// that peer with every packet.
+TEST_F(TurnClientTest, a_peer_for_whom_there_is_no_room_rests_and_harms_no_other) {
+  for (const unsigned code : {486u, 508u}) {
+    start();
+    events.clear();
+    const SocketAddress good = at("192.0.2.8:5000");
+    ASSERT_TRUE(client->permit(now, good.ip));
+    settle();
+    server.refuse = {{StunMethod::create_permission, code}, {StunMethod::channel_bind, code}};
+    ASSERT_TRUE(client->permit(now, peer.ip));
+    settle();
+    EXPECT_EQ(all<TurnPeerRefused>().size(), 1u) << code;
+    EXPECT_TRUE(all<TurnDown>().empty()) << code;
+    const int before = packets;
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_FALSE(send(peer, "x"));
+      settle();
+    }
+    EXPECT_EQ(packets, before) << code;
+    server.refuse.clear();
+    now += TurnClient::refused_rest;
+    ASSERT_TRUE(client->permit(now, peer.ip));
+    settle();
+    EXPECT_TRUE(send(peer, "x")) << code;
+    client->stop(now);
+    client.emplace(TurnConfig{to_server, "alice", "secret"}, rng);
+    server = {};
+  }
+}
+
+TEST_F(TurnClientTest, a_released_place_goes_to_the_next_peer) {
+  start();
+  for (std::uint8_t i = 0; i < TurnClient::peers_max; ++i)
+    ASSERT_TRUE(client->permit(now, IpAddress::v4({192, 0, 2, i})));
+  settle();
+  EXPECT_FALSE(client->permit(now, IpAddress::v4({192, 0, 3, 1})));
+  EXPECT_EQ(client->counters().permissions_refused, 1u);
+  client->release(IpAddress::v4({192, 0, 2, 7}));
+  EXPECT_TRUE(client->permit(now, IpAddress::v4({192, 0, 3, 1})));
+  EXPECT_FALSE(client->permit(now, IpAddress::v4({192, 0, 3, 2})));
+}
+
 // More requests under way than there is room for: each refusal used to leave one behind.
 TEST_F(TurnClientTest, a_server_that_refuses_and_is_silent_by_turns_fills_nothing) {
   server.forbidden = {peer.ip};
