@@ -86,6 +86,31 @@ struct World {
   int disconnected = 0;
 };
 
+// A home and a standby relay are enough: of a third a node has nothing, and keeps no connection to
+// it, but for one that the application wants too.
+TEST(ThirdRelay, is_not_stayed_connected_to) {
+  for (const bool wanted : {false, true}) {
+    World world(5);
+    MeshNode third(world.simulation, world.place("third relay", "192.0.4.1", false, 50ms));
+    third.serve_as_relay();
+    third.announce();
+    world.a->use_relay(third);
+    ASSERT_TRUE(world.simulation.run_until(
+        [&] { return world.a->core().connectivity().connected(third.id()); },
+        world.simulation.elapsed() + 5s));
+    if (wanted) {
+      world.a->command([&](NodeCore& core, Instant now) {
+        (void)core.connect(now, third.id(), std::span<const NetworkPath>{});  // it is connected
+      });
+    }
+    ASSERT_TRUE(world.simulation.run_for(20s));
+    const Connectivity& connectivity = world.a->core().connectivity();
+    EXPECT_EQ(connectivity.connected(third.id()), wanted);
+    EXPECT_TRUE(connectivity.connected(world.near->id()));
+    EXPECT_TRUE(connectivity.connected(world.far->id()));
+  }
+}
+
 class TwoRelays : public testing::TestWithParam<bool> {};
 
 TEST_P(TwoRelays, a_relay_that_dies_is_left_for_the_other) {

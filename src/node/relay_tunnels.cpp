@@ -153,10 +153,12 @@ std::optional<NodeId> RelayTunnels::handle_closed(Instant now, const NetworkPath
     relay.close_at = never;
     if (relay.serving == path) {
       if (now - relay.serving_since >= stable_after) relay.failures = 0;
-      const unsigned doublings = std::min(relay.failures, 16u);
-      const Duration wait = relay.failures == 0
-                                ? Duration::zero()
-                                : std::min<Duration>(retry_first * (1 << doublings), retry_max);
+      Duration wait{};
+      if (relay.failures > 0) {
+        const unsigned doublings = std::min(relay.failures - 1, 16u);
+        wait = std::min<Duration>(retry_first * (1 << doublings), retry_max);
+        wait = rng_.between(wait * 4 / 5, wait * 6 / 5);
+      }
       ++relay.failures;
       relay.last = Attempt{path.remote, error};
       relay.tried = 0;

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/network_path.hpp"
+#include "base/rng.hpp"
 #include "node/tunnel_request.hpp"
 #include "quicmesh/node_id.hpp"
 #include "quicmesh/time.hpp"
@@ -39,9 +40,12 @@ class RelayTunnels {
   static constexpr Duration attempt_patience = 3s;  // for one address, if there are others
   static constexpr Duration linger = 3s;
   static constexpr Duration unused_max = 15s;  // opened in doubt, while UDP goes on
-  static constexpr Duration retry_first = 250ms;
+  static constexpr Duration retry_first =
+      500ms;  // after one at once; +-20 %, twice as long each time
   static constexpr Duration retry_max = 60s;
   static constexpr Duration stable_after = 10s;  // then back-off begins anew
+
+  explicit RelayTunnels(Rng rng) : rng_(rng) {}
 
   /// The relay is being opened and does not serve yet.
   void seek(Instant now, const RelayHint& relay);
@@ -108,6 +112,7 @@ class RelayTunnels {
 
   void make_room();
 
+  Rng rng_;
   std::map<NodeId, Relay> relays_;
   bool udp_blocked_ = false;
   std::uint16_t last_request_ = 0;

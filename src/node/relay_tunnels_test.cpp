@@ -40,7 +40,7 @@ NetworkPath udp(std::uint8_t relay) {
 
 /// The tunnels under test, and the driver's side of them.
 struct Fixture {
-  RelayTunnels tunnels;
+  RelayTunnels tunnels{Rng(1)};
   Instant now = start;
 
   void wait(Duration time) {
@@ -197,13 +197,14 @@ TEST(RelayTunnels, tunnel_in_use_that_ends_is_opened_anew_with_back_off) {
   // It ends again at once, and again.
   f.tunnels.serves(f.now, node(1), tunnel(1, 1));
   EXPECT_EQ(f.tunnels.handle_closed(f.now, tunnel(1, 1), lost), node(1));
-  f.wait(499ms);
+  f.wait(RelayTunnels::retry_first * 4 / 5 - 1ms);
   EXPECT_TRUE(f.requests().empty());
-  f.wait(1ms);
+  f.wait(RelayTunnels::retry_first * 2 / 5 + 1ms);
   f.open(1, 2);
   f.tunnels.serves(f.now, node(1), tunnel(1, 2));
   EXPECT_EQ(f.tunnels.handle_closed(f.now, tunnel(1, 2), lost), node(1));
-  EXPECT_EQ(f.tunnels.poll_timeout(), f.now + 1s);
+  EXPECT_GE(f.tunnels.poll_timeout(), f.now + RelayTunnels::retry_first * 8 / 5);
+  EXPECT_LE(f.tunnels.poll_timeout(), f.now + RelayTunnels::retry_first * 12 / 5);
 }
 
 TEST(RelayTunnels, tunnel_that_ends_after_udp_took_over_is_not_missed) {

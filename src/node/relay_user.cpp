@@ -24,6 +24,7 @@ void RelayUser::open(Instant now, Connectivity& connectivity, const RelayHint& r
     candidates.insert(candidates.end(), more.begin(), more.end());
   }
   opening_.insert(relay.id);
+  if (!connectivity.dialling(relay.id)) own_dials_.insert(relay.id);
   const auto dialled = connectivity.connect(now, relay.id, candidates, PathPolicy::direct_only);
   if (!dialled && !connectivity.dialling(relay.id)) {
     opening_.erase(relay.id);
@@ -58,6 +59,17 @@ void RelayUser::shut(Connectivity& connectivity, const NodeId& relay) {
   controls_.erase(*stream);
 }
 
+// Keep-alives would hold the connection, and its tunnel, for ever.
+void RelayUser::leave(Instant now, Connectivity& connectivity, const NodeId& relay) {
+  if (!own_dials_.contains(relay) || !connectivity.carries_only(relay, control_of(relay))) return;
+  connectivity.disconnect(now, relay, CloseCode::goodbye, "needed as a relay no more");
+}
+
+void RelayUser::on_disconnected(const NodeId& peer) {
+  tunnels_.disconnected(peer);
+  own_dials_.erase(peer);
+}
+
 void RelayUser::on_connected(Instant now, Connectivity& connectivity, const NodeId& peer) {
   if (opening_.contains(peer)) start_control(now, connectivity, peer);
 }
@@ -65,6 +77,7 @@ void RelayUser::on_connected(Instant now, Connectivity& connectivity, const Node
 void RelayUser::on_unreachable(Instant now, const PeerUnreachable& unreachable) {
   const NodeId& peer = unreachable.peer;
   tunnels_.disconnected(peer);
+  own_dials_.erase(peer);
   if (opening_.erase(peer) == 0) return;
   if (dial_errors_.size() >= RelayClient::relays_max) dial_errors_.clear();
   dial_errors_[peer] = unreachable.error;
@@ -182,6 +195,7 @@ void RelayUser::pump(Instant now, Connectivity& connectivity,
     if (const auto* wanted = std::get_if<RelayOpen>(&*output)) {
       open(now, connectivity, wanted->relay, endpoints);
     } else if (const auto* unwanted = std::get_if<RelayShut>(&*output)) {
+      if (unwanted->for_good) leave(now, connectivity, unwanted->relay);
       shut(connectivity, unwanted->relay);
     } else if (const auto* doubted = std::get_if<RelayDoubt>(&*output)) {
       tunnels_.doubt(now, doubted->relay);

@@ -21,7 +21,7 @@ namespace quicmesh {
 
 class RelayUser {
  public:
-  RelayUser(const NodeId& self, Rng rng) : client_(self, rng) {}
+  RelayUser(const NodeId& self, Rng rng) : client_(self, rng), tunnels_(rng.fork("tunnels")) {}
 
   [[nodiscard]] RelayClient& client() { return client_; }
   [[nodiscard]] const RelayClient& client() const { return client_; }
@@ -29,7 +29,9 @@ class RelayUser {
   // Events of the connection manager. Those of streams return true if the stream is one to a relay.
   void on_connected(Instant now, Connectivity& connectivity, const NodeId& peer);
   void on_unreachable(Instant now, const PeerUnreachable& unreachable);
-  void on_disconnected(const NodeId& peer) { tunnels_.disconnected(peer); }
+  void on_disconnected(const NodeId& peer);
+  /// The application wants a connection to this node too, be it a relay or not.
+  void keep(const NodeId& peer) { own_dials_.erase(peer); }
   void on_path_changed(Instant now, const NodeId& peer, const NetworkPath& path);
   /// After Connectivity's own: sources that are gone are left to the kernel.
   void network_changed(Instant now, const Connectivity& connectivity);
@@ -86,6 +88,7 @@ class RelayUser {
             std::span<const LocalEndpoint> endpoints);
   void start_control(Instant now, Connectivity& connectivity, const NodeId& relay);
   void shut(Connectivity& connectivity, const NodeId& relay);
+  void leave(Instant now, Connectivity& connectivity, const NodeId& relay);
   [[nodiscard]] std::optional<StreamKey> control_of(const NodeId& relay) const;
 
   void explain(RelayDown& down) const;
@@ -94,6 +97,7 @@ class RelayUser {
   RelayTunnels tunnels_;
   std::map<NodeId, std::error_code> dial_errors_;  // of relays that were not reached
   std::set<NodeId> opening_;                       // relays being dialled
+  std::set<NodeId> own_dials_;  // relays that are connected for the sake of relaying alone
   std::map<StreamKey, Control> controls_;
   std::map<NodeId, NetworkPath> paths_;  // of relays with a control stream
   std::map<RelaySessionId, Session> sessions_;

@@ -161,7 +161,7 @@ void RelayClient::control_down(Instant now, const NodeId& id) {
 }
 
 void RelayClient::shut(Relay& relay) {
-  outputs_.emplace_back(RelayShut{relay.hint.id});
+  outputs_.emplace_back(RelayShut{relay.hint.id, true});
   relay.state = State::idle;
   relay.due = never;
   relay.query.reset();

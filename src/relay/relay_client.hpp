@@ -60,6 +60,7 @@ struct RelayOpen {
 /// Closes the control connection, or gives up dialling; `control_down` need not follow.
 struct RelayShut {
   NodeId relay;
+  bool for_good = false;  // or until it is tried again
 };
 struct RelaySendTo {
   NodeId relay;
