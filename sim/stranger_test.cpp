@@ -114,5 +114,25 @@ TEST(Stranger, gets_no_more_at_many_ports) {
   EXPECT_EQ(world.at_victim(), 0u);
 }
 
+// Each telling is judged, may be verified and may be asked about at relays: so only so many count.
+TEST(Stranger, may_tell_of_itself_only_so_often) {
+  World world(3);
+  world.attack(world.address_of(*world.victim));
+  const std::uint64_t before = world.node->core().connectivity().counters().candidates_dropped;
+  for (std::uint16_t i = 0; i < 200; ++i) {
+    CandidatesMessage message;
+    message.candidates.push_back(
+        {CandidateKind::server_reflexive, {IpAddress::v4({203, 0, 113, 7}), i}});
+    world.hostile[0]->command([&](NodeCore& core, Instant) {
+      core.connectivity().set_candidates(std::move(message), true);
+    });
+    ASSERT_TRUE(world.simulation.run_for(10ms));
+  }
+  const auto& counters = world.node->core().connectivity().counters();
+  EXPECT_GE(counters.candidates_dropped - before, 200u - PathAllowance::burst - 2);
+  EXPECT_LE(counters.candidates_dropped - before, 200u);
+  EXPECT_TRUE(world.node->core().connectivity().connected(world.hostile[0]->id()));
+}
+
 }  // namespace
 }  // namespace quicmesh::sim

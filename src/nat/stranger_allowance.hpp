@@ -26,8 +26,9 @@ namespace quicmesh {
 class StrangerAllowance {
  public:
   static constexpr unsigned packets_max = 10;
-  static constexpr unsigned kept_for_punches = 5;  // of those: ordinary probes take no more
-  static constexpr unsigned guesses_max = 4096;    // to an address that a relay attests
+  static constexpr unsigned kept_for_punches = 5;     // of those: ordinary probes take no more,
+  static constexpr unsigned kept_from_forwarded = 3;  // but two, to a port said to be forwarded
+  static constexpr unsigned guesses_max = 4096;       // to an address that a relay attests
   static constexpr std::size_t addresses_max = 16'384;
   static constexpr Duration forgotten_after = 1h;
 

@@ -47,6 +47,11 @@ void HolePunching::on_attested(const NodeId& id, const IpAddress& ip, bool seen)
   if (seen) found->second.attested = ip;
 }
 
+bool HolePunching::may_ask(const NodeId& id) {
+  const auto found = peers_.find(id);
+  return found != peers_.end() && found->second.attests++ < attests_max;
+}
+
 bool HolePunching::is_attested(const NodeId& id) const {
   const auto found = peers_.find(id);
   return found != peers_.end() && found->second.attested == found->second.peer.path.remote.ip;

@@ -22,6 +22,7 @@ namespace quicmesh {
 class HolePunching {
  public:
   static constexpr std::size_t peers_max = 1024;  // whose profiles are kept; one more is not
+  static constexpr unsigned attests_max = 8;      // asked for a peer while it is connected
   static constexpr Duration retry_interval = 5s;  // where too many punches are under way
 
   /// `strangers` outlives the object: it bounds what all probes of the node add up to.
@@ -52,6 +53,8 @@ class HolePunching {
   /// Whether a relay sees the peer at `ip`. It is waited for where a stranger's allowance is too
   /// little, which a birthday needs `seen`.
   void on_attested(const NodeId& id, const IpAddress& ip, bool seen);
+  /// Whether the relays may be asked about it once more; each time counts.
+  [[nodiscard]] bool may_ask(const NodeId& id);
   /// It sees it where the peer says it is.
   [[nodiscard]] bool is_attested(const NodeId& id) const;
   void forget(Instant now, const NodeId& id);
@@ -97,6 +100,7 @@ class HolePunching {
  private:
   struct Entry {
     Peer peer;
+    unsigned attests = 0;
     bool attest_answered = false;
     std::optional<IpAddress> attested;
     std::optional<Bytes> unheard;  // the peer's last message, if this side could not begin yet

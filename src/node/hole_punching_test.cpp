@@ -33,5 +33,17 @@ TEST(HolePunching, the_number_of_peers_is_bounded_and_one_more_is_counted) {
   EXPECT_NE(punching.profile_of(late), nullptr);
 }
 
+TEST(HolePunching, relays_are_asked_about_a_peer_only_so_often) {
+  SeededRng secure_rng(1);
+  StrangerAllowance strangers;
+  HolePunching punching(node(0), secure_rng, Rng(1), strangers);
+  EXPECT_FALSE(punching.may_ask(node(1))) << "nothing is known of it";
+  punching.set_peer(node(1), {});
+  for (unsigned i = 0; i < HolePunching::attests_max; ++i)
+    EXPECT_TRUE(punching.may_ask(node(1)));
+  punching.set_peer(node(1), {});
+  EXPECT_FALSE(punching.may_ask(node(1)));
+}
+
 }  // namespace
 }  // namespace quicmesh

@@ -91,7 +91,7 @@ void NodeCore::consider_punching(Instant now, const PeerCandidates& told,
     // Some techniques send more than a stranger's address may get: the relay is asked first.
     // Whoever asks may be asked about, so nobody asks who stays behind the relay.
     const bool stays = connectivity_->policy(told.peer) == PathPolicy::relay_only;
-    if (!stays && !punching_.is_attested(told.peer)) {
+    if (!stays && !punching_.is_attested(told.peer) && punching_.may_ask(told.peer)) {
       relay_user_.client().attest(told.peer, candidate.address);
     }
     return punching_.consider(now, *connectivity_, told.peer);

@@ -79,6 +79,7 @@ std::optional<RelayTrain> NodeCore::forward_train(Instant now, const NetworkPath
 Result<void> NodeCore::connect(Instant now, const NodeId& peer,
                                std::span<const NetworkPath> candidates, PathPolicy policy) {
   now_ = now;
+  relay_user_.keep(peer);
   const bool by_relay = policy != PathPolicy::direct_only && peer != id_ &&
                         !connectivity_->connected(peer) &&
                         relay_user_.client().connect(now, peer).has_value();
@@ -219,6 +220,9 @@ void NodeCore::tell_candidates(bool again) {
 }
 
 void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
+  // On a link that the peer is leaving: what is kept of a peer is forgotten with the last active
+  // one.
+  if (!connectivity_->connected(told.peer)) return;
   if (policy_ == PathPolicy::relay_only) return;  // a probe would show this node's address
   // A relay has a public address, where its peers find it: it sends to none that it is told
   // (THREATS TR1). From where they come it learns from their own probes.

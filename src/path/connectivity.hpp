@@ -11,8 +11,7 @@
 // - Planned migration: by the dialler (`move`), or asked for by the acceptor (`suggest`), whose
 //   hint goes on the control stream and as an authenticated frame beside QUIC.
 // - Better paths: each side tells the other its candidates on the control stream, both probe, and
-// the
-//   dialler moves when one that answers is clearly better (path_selector.hpp).
+//   the dialler moves when one that answers is clearly better (path_selector.hpp).
 // - Rescue: whoever waits in silence (path_watch.hpp) probes all other paths; the dialler migrates
 //   at once to the fastest that answers, the acceptor sends hints over it until it is followed.
 // - Streams: the first bytes name the protocol (stream_header.hpp); unnamed ones never surface.
@@ -52,10 +51,11 @@ struct ConnectivityCounters {
   std::uint64_t arrivals_unexpected = 0;  // a known connection on a path we never chose
   std::uint64_t answers_dropped = 0;      // the queue of small answers was full
   std::uint64_t flow_datagrams_dropped = 0;
-  std::uint64_t streams_unnamed = 0;  // reset for a malformed header
-  std::uint64_t paths_refused = 0;    // more than a peer may make us probe
-  std::uint64_t probes_withheld = 0;  // beyond what a stranger's address gets
-  std::uint64_t targets_dropped = 0;  // beyond PathProber::targets_max
+  std::uint64_t streams_unnamed = 0;     // reset for a malformed header
+  std::uint64_t paths_refused = 0;       // more than a peer may make us probe
+  std::uint64_t probes_withheld = 0;     // beyond what a stranger's address gets
+  std::uint64_t targets_dropped = 0;     // beyond PathProber::targets_max
+  std::uint64_t candidates_dropped = 0;  // messages beyond Link::tellings
 };
 
 /// One row of `paths NODE`.
@@ -170,6 +170,8 @@ class Connectivity {
   [[nodiscard]] PathPolicy policy(const NodeId& peer) const;
   /// The connection in use was dialled from here; false without one.
   [[nodiscard]] bool dialled(const NodeId& peer) const;
+  /// No stream of an application but `stream` is open on any connection with the peer.
+  [[nodiscard]] bool carries_only(const NodeId& peer, const std::optional<StreamKey>& stream) const;
   [[nodiscard]] std::vector<PathReport> paths(const NodeId& peer) const;
   [[nodiscard]] std::optional<NetworkPath> current_path(const NodeId& peer) const;
   [[nodiscard]] QuicPathInfo path_info(const NodeId& peer) const;
@@ -222,7 +224,6 @@ class Connectivity {
   void cancel_other_attempts(Instant now, Peer& peer, const Link& winner);
   void choose_link(Instant now, const NodeId& id, Peer& peer);
   [[nodiscard]] bool preferred(const Link& a, const Link& b) const;
-  void retire(Instant now, Link& link);
   void advance_retirement(Instant now, Link& link);
 
   // Paths (connectivity_paths.cpp).

@@ -149,7 +149,8 @@ bool Connectivity::may_probe(Instant now, const Link& link, const PathProber::Ta
   if (target.heard_since_probed()) return true;
   const NetworkPath current = current_path_of(link);  // which QUIC has validated
   if (stranger_on(current) == stranger) return true;
-  const unsigned kept = target.forwarded ? 0 : StrangerAllowance::kept_for_punches;
+  const unsigned kept = target.forwarded ? StrangerAllowance::kept_from_forwarded
+                                         : StrangerAllowance::kept_for_punches;
   return strangers_.left(now, *stranger) > kept && strangers_.take(now, *stranger);
 }
 

@@ -95,6 +95,17 @@ bool Connectivity::name_stream(Link& link, StreamId stream, Bytes& data, bool en
   return true;
 }
 
+bool Connectivity::carries_only(const NodeId& peer, const std::optional<StreamKey>& stream) const {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return true;
+  return std::ranges::all_of(found->second.links, [&](ConnectionHandle handle) {
+    const Link* link = find_link(handle);
+    return link == nullptr || std::ranges::all_of(link->streams, [&](StreamId id) {
+             return stream == StreamKey{handle, id};
+           });
+  });
+}
+
 void Connectivity::on_stream_over(Instant now, Link& link, StreamId stream) {
   link.unnamed.erase(stream);
   link.control_in.erase(stream);
@@ -145,6 +156,10 @@ void Connectivity::on_control(Instant now, Link& link, ControlMessage& message) 
     choose_link(now, *link.peer, peer);
     advance_retirement(now, link);
   } else if (auto* told = std::get_if<CandidatesMessage>(&message)) {
+    if (!link.tellings.take(now)) {
+      ++counters_.candidates_dropped;
+      return;
+    }
     note_relayed_remotes(link, told->candidates);
     events_.push_back(PeerCandidates{*link.peer, std::move(*told)});
   } else if (auto* punch = std::get_if<OpaquePunchMessage>(&message)) {

@@ -44,6 +44,7 @@ struct Link {
   NetworkPath confirmed_on;  // where the handshake was; set when the link is confirmed
   PathTable table;
   PathAllowance allowance;  // of paths that the peer brought up
+  PathAllowance tellings;   // of messages that name paths: each costs a look at all of them
   PathWatch watch;
   PathProber prober;
 
