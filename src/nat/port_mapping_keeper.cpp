@@ -90,11 +90,14 @@ void PortMappingKeeper::on_mapping(Instant now, std::uint16_t internal_port,
   const bool good =
       mapping && mapping->external_port >= external_port_min && mapping->lifetime > Duration{};
   if (!good) {
-    verdict_ = mapping ? make_error_code(PortMappingErrc::useless_mapping) : mapping.error();
     ++port->failures;
     port->due = now + backoff(port->failures);
     // What is held may still stand: it was asked for at half of its lifetime.
     if (port->held && port->held->until <= now) port->held.reset();
+    if (port->held) port->due = std::min(port->due, port->held->until);
+    const bool holds = std::ranges::any_of(ports_, [](const Port& one) { return bool(one.held); });
+    if (holds) return;
+    verdict_ = mapping ? make_error_code(PortMappingErrc::useless_mapping) : mapping.error();
     return;
   }
   const Duration lifetime = std::min(mapping->lifetime, lifetime_wanted);
