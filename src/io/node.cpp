@@ -119,8 +119,13 @@ struct Helpers {
 Result<std::vector<TurnConfig>> turn_configs_of(const Config& config, const Helpers& helpers,
                                                 const std::vector<io::SocketInfo>& sockets) {
   std::vector<TurnConfig> turn;
-  const auto socket = std::ranges::find_if(
-      sockets, [](const io::SocketInfo& one) { return one.local.ip.family() == IpFamily::v4; });
+  const auto is_v4 = [](const io::SocketInfo& one) {
+    return one.local.ip.family() == IpFamily::v4;
+  };
+  auto socket = std::ranges::find_if(sockets, [&](const io::SocketInfo& one) {
+    return is_v4(one) && one.local.ip.scope() != AddressScope::loopback;
+  });
+  if (socket == sockets.end()) socket = std::ranges::find_if(sockets, is_v4);
   for (std::size_t i = 0; i < helpers.turn_servers.size(); ++i) {
     if (socket == sockets.end()) return failure(IoErrc::no_address_of_family);
     const NetworkPath path{socket->id, IpAddress::any(IpFamily::v4), helpers.turn_servers[i]};

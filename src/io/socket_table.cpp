@@ -55,11 +55,15 @@ Result<SocketId> SocketTable::open(IpFamily family) {
 
 std::optional<IpAddress> SocketTable::outgoing_address(IpFamily family) const {
   bool anywhere = listening_ == 0;
+  std::optional<IpAddress> loopback;  // from where nobody else is reached: if there is no other
   for (std::size_t i = 0; i < listening_; ++i) {
     const IpAddress& ip = sockets_[i]->local().ip;
-    if (ip.family() == family) return ip;
     anywhere = anywhere || ip.is_unspecified();
+    if (ip.family() != family) continue;
+    if (ip.scope() != AddressScope::loopback) return ip;
+    loopback = ip;
   }
+  if (loopback) return loopback;
   if (anywhere) return IpAddress::any(family);
   return std::nullopt;
 }

@@ -302,7 +302,9 @@ void TunnelSet::handle_ready(Instant now) {
       tunnel.keep_until = now + proof_patience;
       sweep_at_ = std::min(sweep_at_, now + proof_interval);
     }
-    if (tunnel.queued || tunnel.paused || (event.events & ~std::uint32_t{EPOLLOUT}) == 0) continue;
+    if (!tunnel.open || tunnel.queued || tunnel.paused ||
+        (event.events & ~std::uint32_t{EPOLLOUT}) == 0)
+      continue;
     tunnel.queued = true;
     readable_.push_back(id);
   }

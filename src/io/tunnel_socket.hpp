@@ -106,9 +106,6 @@ class TunnelSocket {
   /// UdpSocket::receive_buffer_size bytes.
   std::optional<ReceivedTrain> receive(Instant now, MutableByteView buffer);
 
-  /// A complete frame has been taken out of TLS and waits for `receive`.
-  [[nodiscard]] bool frame_waits() const { return reader_.complete(); }
-
   /// Everything that TLS gave, whether it was a datagram or not.
   [[nodiscard]] std::uint64_t bytes_read() const { return bytes_read_; }
 

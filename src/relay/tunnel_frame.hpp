@@ -43,8 +43,6 @@ class TunnelFrameReader {
   /// tunnel_datagram_max bytes at least. Nothing if none is complete, or the stream is broken.
   std::optional<TunnelTrain> next(MutableByteView out);
 
-  /// `next` would give something.
-  [[nodiscard]] bool complete() const { return front().has_value(); }
   /// A length was out of range; what came before it was given by `next`.
   [[nodiscard]] bool broken() const { return broken_; }
   [[nodiscard]] std::size_t buffered() const { return buffer_.size() - front_; }
