@@ -169,7 +169,6 @@ object event_of(const NatStatus& status) {
   return event;
 }
 
-/// The relays, and in `mtu_bytes` what the widest path to a peer carries; 0 if there is none.
 asio::awaitable<array> relays_of(Node& node) {
   array list;
   auto asking = node.relays();
@@ -200,6 +199,7 @@ asio::awaitable<array> turn_servers_of(Node& node) {
   co_return list;
 }
 
+/// What the widest direct path to a peer carries; null if there is none.
 asio::awaitable<value> mtu_of(Node& node) {
   std::size_t widest = 0;
   for (const NodeId& peer : node.peers()) {
@@ -207,7 +207,8 @@ asio::awaitable<value> mtu_of(Node& node) {
     const auto paths = co_await std::move(asking);
     if (!paths) continue;  // gone meanwhile
     for (const PathStatus& path : *paths) {
-      if (path.current && !path.relay) widest = std::max(widest, path.mtu_bytes);
+      const bool direct = !path.relay && path.kind != PathKind::turn;
+      if (path.current && direct) widest = std::max(widest, path.mtu_bytes);
     }
   }
   co_return widest > 0 ? value(widest) : value(nullptr);

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -155,6 +157,19 @@ std::string what_of(const std::exception_ptr& error) {
   }
 }
 
+/// The flags that say nothing to a node that is up: those of its own that `request` does not carry.
+std::string flags_without_effect(const Settings& settings, const boost::json::object& request) {
+  constexpr std::array<std::string_view, 3> of_this_process{"data", "log", "json"};
+  std::string flags;
+  for (const SettingSpec& spec : setting_specs()) {
+    const std::string& source = settings.value(spec.key).source;
+    if (!source.starts_with("--") || request.contains(spec.key)) continue;
+    if (std::ranges::find(of_this_process, spec.key) != of_this_process.end()) continue;
+    flags += (flags.empty() ? "" : ", ") + source;
+  }
+  return flags;
+}
+
 int run_host_process(const Settings& settings, const DataFolder& folder, Output& output,
                      NodeRun run) {
   HostProcess process{.host = NodeHost(settings),
@@ -209,6 +224,11 @@ int run_with_node(const Settings& settings, Output& output, NodeRun run) {
       return lock.error().exit_code;
     }
     if (*lock) return run_host_process(settings, folder, output, std::move(run));
+    if (const std::string flags = flags_without_effect(settings, run.request);
+        attempt == 1 && !flags.empty()) {
+      spdlog::warn("the node of {} is up already and keeps its settings: {} has no effect",
+                   folder.path(), flags);
+    }
     const auto code = ask_running_node(folder, run.request, output.sink(), run.interrupted_code);
     if (code) return *code;
     // The process that had the folder has ended meanwhile.

@@ -19,6 +19,8 @@ using Kind = SettingKind;
 
 constexpr std::size_t turn_text_max = 512;  // bytes of a user name (RFC 8489 s14.3) or password
 
+constexpr std::size_t turn_servers_max = 2;  // a node uses no more (node/turn_user.hpp)
+
 constexpr std::array specs{
     SettingSpec{"data", Kind::folder, "", "identity, caches and the control socket"},
     SettingSpec{"log", Kind::choice, "warn", "what is logged on stderr",
@@ -223,6 +225,11 @@ Outcome<void> Settings::take(const SettingSpec& spec, std::vector<std::string> t
     if (!wrong.empty())
       return std::unexpected(usage_failure(
           fmt::format("{}: {} \"{}\": {}", source, spec.key, shown_text(spec, text), wrong)));
+  }
+  if (spec.kind == SettingKind::turn_servers && texts.size() > turn_servers_max) {
+    return std::unexpected(
+        usage_failure(fmt::format("{}: {}: {} servers, and at most {} are used", source, spec.key,
+                                  texts.size(), turn_servers_max)));
   }
   values_[std::string(spec.key)] = {.texts = std::move(texts), .source = std::move(source)};
   return {};

@@ -350,6 +350,17 @@ class Ping(CliTest):
         self.assertEqual(first.end(), 0)
         self.assertEqual(first.events("summary")[0]["received"], 8)
 
+    def test_settings_for_a_node_that_is_up_already_are_said_to_have_no_effect(self):
+        far = self.start_node(data="far")
+        near = self.start_node(data="near")
+        ping = ["ping", far.address, "--count", "1"]
+        told = self.run_json(*ping, "--idle-timeout", "5", "--stun", "192.0.2.1:3478", "--data", self.folder / "near")
+        self.assertEqual(told.code, 0, told.stderr)
+        self.assertIn("--stun, --idle-timeout", told.stderr)
+        self.assertIn("no effect", told.stderr)
+        self.assertNotIn("no effect", self.run_json(*ping, "--data", self.folder / "near").stderr)
+        self.assertNotIn("no effect", self.run_json(*ping, "--idle-timeout", "5", "--data", self.folder / "own").stderr)
+
     def test_when_the_running_node_dies_the_command_says_so(self):
         far = self.start_node(data="far")
         near = self.start_node("--bootstrap", far.address, data="near")
