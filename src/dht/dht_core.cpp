@@ -153,8 +153,13 @@ void DhtCore::on_request(Instant now, PeerHandle from, const Message& message) {
 Nodes DhtCore::nearest_for(PeerHandle asker, const DhtKey& target, std::size_t count) const {
   count = std::min(count, contacts_max);
   Nodes nodes;
-  table_.nearest(target, count + 1, RoutingTable::Which::answering, nodes.nodes);
-  std::erase(nodes.nodes, asker);
+  table_.nearest(target, count, RoutingTable::Which::answering, nodes.nodes);
+  if (std::erase(nodes.nodes, asker) != 0) {
+    // One more is seldom asked for: with a full bucket it means reading all deeper ones.
+    nodes.nodes.clear();
+    table_.nearest(target, count + 1, RoutingTable::Which::answering, nodes.nodes);
+    std::erase(nodes.nodes, asker);
+  }
   nodes.nodes.resize(std::min(nodes.nodes.size(), count));
   return nodes;
 }

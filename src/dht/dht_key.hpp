@@ -30,10 +30,13 @@ struct Distance {
 };
 
 constexpr Distance distance(const DhtKey& a, const DhtKey& b) {
+  using Words = std::array<std::uint64_t, 4>;
+  const auto from = std::bit_cast<Words>(a.bytes);
+  const auto to = std::bit_cast<Words>(b.bytes);
   Distance result;
-  for (std::size_t i = 0; i < a.bytes.size(); ++i) {
-    auto& word = result.words[i / 8];
-    word = word << 8 | std::uint64_t(a.bytes[i] ^ b.bytes[i]);
+  for (std::size_t i = 0; i < result.words.size(); ++i) {
+    const std::uint64_t word = from[i] ^ to[i];
+    result.words[i] = std::endian::native == std::endian::little ? std::byteswap(word) : word;
   }
   return result;
 }
