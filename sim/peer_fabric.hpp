@@ -23,11 +23,14 @@
 // which they were planned. The trace hash covers every event that happened.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -192,9 +195,7 @@ class PeerFabric {
 
   /// Lets everything happen that is planned up to and at `until`; then it is `until`.
   void run_until(Instant until) {
-    while (queue_.next_time() <= until)
-      step();
-    now_ = std::max(now_, until);
+    (void)run_until([] { return false; }, until);
   }
   void run_for(Duration span) { run_until(now_ + span); }
 
@@ -202,12 +203,12 @@ class PeerFabric {
   /// Whether it holds.
   template <class Reached>
   bool run_until(Reached&& reached, Instant until) {
+    // An event at the end, so that the queue need not look beyond: its wheel would follow, and
+    // whatever is planned behind it goes to a slower heap.
+    const std::uint32_t pause = ++pauses_;
+    plan(std::max(now_, until), Kind::pause, no_peer, no_peer, pause);
     while (!reached()) {
-      if (queue_.next_time() > until) {
-        now_ = std::max(now_, until);
-        return false;
-      }
-      step();
+      if (step() == pause) return false;
     }
     return true;
   }
@@ -236,6 +237,7 @@ class PeerFabric {
     timer,
     tiers,
     action,
+    pause,  // where `run_until` stops
   };
   struct Planned {
     std::uint32_t node = 0;
@@ -295,14 +297,20 @@ class PeerFabric {
     queue_.push(at, {number(node), number(other), ref, kind});
   }
 
-  void step() {
+  // Lets the next event happen; the number of the pause if it was one, else 0.
+  std::uint32_t step() {
     const QueueEntry entry = queue_.pop();
     now_ = entry.at;
+    if (entry.payload.kind == Kind::pause) return entry.payload.ref;
     ++counters_.events;
-    const Planned& event = entry.payload;
+    happen(entry.payload);
+    return 0;
+  }
+
+  void happen(const Planned& event) {
     const PeerHandle node{event.node};
     const PeerHandle other{event.other};
-    if (event.kind == Kind::timer) return on_timer(node, entry.at);
+    if (event.kind == Kind::timer) return on_timer(node);
     fold(static_cast<std::uint64_t>(event.kind), std::uint64_t{event.node} << 32U | event.other);
     switch (event.kind) {
       case Kind::dial:
@@ -339,6 +347,7 @@ class PeerFabric {
         return action();
       }
       case Kind::timer:
+      case Kind::pause:
         break;
     }
   }
@@ -450,8 +459,8 @@ class PeerFabric {
 
   // What happens.
 
-  void on_timer(PeerHandle peer, Instant planned) {
-    if (!runs(peer) || nodes_[index(peer)].timer != planned) return;  // an earlier one came since
+  void on_timer(PeerHandle peer) {
+    if (!runs(peer) || nodes_[index(peer)].timer != now_) return;  // an earlier one came since
     Node& node = nodes_[index(peer)];
     node.timer = never;
     if (node.core->poll_timeout() > now_) return plan_timer(peer);
@@ -571,6 +580,7 @@ class PeerFabric {
   std::vector<Node> nodes_;  // by handle
   std::size_t running_ = 0;
   std::uint32_t connections_ = 0;
+  std::uint32_t pauses_ = 0;
   std::vector<Letter> letters_;
   std::vector<std::uint32_t> free_letters_;
   std::unordered_map<std::uint64_t, Instant> held_;  // the last arrival, by sender and connection

@@ -20,14 +20,24 @@ using RunProgram = ScenarioResult<ScenarioReport> (*)(const Scenario& scenario,
                                                       Simulation& simulation,
                                                       ProgramFaults& faults);
 
+/// What a program on the peer-level simulator gets in place of a packet simulation.
+struct PeerRun {
+  std::uint64_t seed = 1;
+  std::string replay;  // the command, for messages
+  Meters meters;
+};
+using RunPeerProgram = ScenarioResult<ScenarioReport> (*)(const Scenario& scenario,
+                                                          const PeerRun& run);
+
 struct ProgramInfo {
   std::string_view name;
-  RunProgram run;
+  RunProgram run;  // null: `run_peers` is set
   std::vector<VariantDimension> dimensions;
   /// Figures of which a suite prints the median and the maximum over its seeds.
   std::vector<std::string_view> measured;
   /// Pairs of names: the median of the first must not exceed the median of the second.
   std::vector<std::pair<std::string_view, std::string_view>> bars;
+  RunPeerProgram run_peers = nullptr;
 };
 
 std::span<const ProgramInfo> programs();
@@ -38,6 +48,9 @@ ScenarioResult<ScenarioReport> run_dead_path(const Scenario&, Simulation&, Progr
 ScenarioResult<ScenarioReport> run_nat_rebinding(const Scenario&, Simulation&, ProgramFaults&);
 ScenarioResult<ScenarioReport> run_nat_pairs(const Scenario&, Simulation&, ProgramFaults&);
 ScenarioResult<ScenarioReport> run_many_nodes(const Scenario&, Simulation&, ProgramFaults&);
+ScenarioResult<ScenarioReport> run_dht_lookup(const Scenario&, const PeerRun&);
+ScenarioResult<ScenarioReport> run_dht_churn(const Scenario&, const PeerRun&);
+ScenarioResult<ScenarioReport> run_dht_blackout(const Scenario&, const PeerRun&);
 
 /// The host called `name`; an error that names the setting if there is none.
 ScenarioResult<HostId> host_of_setting(const Scenario& scenario, Simulation& simulation,

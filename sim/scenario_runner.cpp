@@ -115,6 +115,7 @@ ScenarioResult<ScenarioReport> run_scenario(const ScenarioRequest& request, std:
         scenario->file + ":1: there is no program called '" + scenario->program + "'"});
   }
   const std::string replay = replay_command(request.name, seed, request.overrides);
+  if (program->run == nullptr) return program->run_peers(*scenario, {seed, replay, request.meters});
   Simulation simulation({.seed = seed, .replay = replay});
   ProgramFaults faults;
   const auto built = build_scenario(*scenario, simulation, [&](const ScenarioFault& fault) {

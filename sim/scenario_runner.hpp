@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "sim/meters.hpp"
 #include "sim/scenario.hpp"
 #include "sim/scenario_file.hpp"
 
@@ -41,6 +42,7 @@ struct VariantDimension {
 struct ScenarioRequest {
   std::string name;  // as on the command line
   std::vector<ScenarioOverride> overrides;
+  Meters meters{};  // programs that measure the machine report nothing of it without
 };
 
 /// Names of the programs that scenarios may ask for.

@@ -1,5 +1,8 @@
 // `quicmesh sim`: runs scenarios in virtual time. One seed gives one report; without --seed every
 // variant runs over the seeds of its file, and medians are judged.
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -21,6 +24,7 @@ struct SimFlags {
   std::string name;
   std::optional<std::uint64_t> seed;
   std::size_t seeds = 1000;
+  std::optional<std::uint64_t> nodes;
   std::vector<std::string> sets;
   std::vector<std::string> compare;
   std::vector<std::string> more;  // the scenario behind `replay`
@@ -180,10 +184,27 @@ int compare(Output& output, const std::vector<std::string>& files) {
   return exit_done;
 }
 
+// What the simulator may read of this machine, for the reports of large runs.
+sim::Meters meters() {
+  return {[] {
+            const auto now = std::chrono::steady_clock::now().time_since_epoch();
+            return std::chrono::duration<double>(now).count();
+          },
+          [] {
+            // proc(5): size and resident pages.
+            std::ifstream file("/proc/self/statm");
+            std::uint64_t size = 0;
+            std::uint64_t resident = 0;
+            file >> size >> resident;
+            return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+          }};
+}
+
 int run_sim(Output& output, const SimFlags& flags) {
   if (!flags.compare.empty()) return compare(output, flags.compare);
   if (flags.name.empty() || flags.name == "list") return list_scenarios(output);
-  sim::ScenarioRequest request{flags.name, {}};
+  sim::ScenarioRequest request{flags.name, {}, meters()};
+  if (flags.nodes) request.overrides.push_back({"nodes", std::to_string(*flags.nodes)});
   for (const std::string& set : flags.sets) {
     const std::size_t equals = set.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -215,6 +236,8 @@ void add_sim_command(CLI::App& app, Invocation& invocation) {
   command.add_option("--seed", flags->seed, "one run of this seed, instead of all variants");
   command.add_option("--seeds", flags->seeds, "at most so many seeds of each variant")
       ->check(CLI::Range(1, 1'000'000));
+  command.add_option("--nodes", flags->nodes, "short for --set nodes=N")
+      ->check(CLI::Range(2, 10'000'000));
   command.add_option("--set", flags->sets, "key=value: a parameter of the scenario")
       ->allow_extra_args(false);
   command.add_option("--compare", flags->compare, "two files of JSON reports")->expected(2);
