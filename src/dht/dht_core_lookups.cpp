@@ -103,6 +103,8 @@ void DhtCore::proceed(Instant now, QueryId query) {
       end(now, query);
       return;
     }
+    // The only one who can tell has been asked: no answer of others is worth more.
+    if (options.until_found && running->lookup.target_awaited()) return;
     if (converged || (options.quorum != 0 && running->lookup.has_answers_of(options.quorum))) {
       tell(*running, LookupEnd::converged);
     }

@@ -110,6 +110,12 @@ bool Lookup::target_answered() const {
          candidates_.front().state == State::answered;
 }
 
+bool Lookup::target_awaited() const {
+  if (candidates_.empty() || candidates_.front().distance != Distance{}) return false;
+  const State state = candidates_.front().state;
+  return state == State::asked || state == State::slow;
+}
+
 LookupCost Lookup::cost() const {
   LookupCost cost = cost_;
   for (const Candidate& candidate : candidates_) {

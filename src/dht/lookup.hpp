@@ -79,6 +79,8 @@ class Lookup {
   [[nodiscard]] std::vector<PeerHandle> nearest_answered(std::size_t count) const;
   /// The peer that stands at the target itself has answered.
   [[nodiscard]] bool target_answered() const;
+  /// It is known and has been asked, and may still answer, be it late.
+  [[nodiscard]] bool target_awaited() const;
 
   /// The peer that stands at the target, if it is known, by whomever; else `no_peer`.
   [[nodiscard]] PeerHandle named_target() const {
