@@ -70,7 +70,10 @@ class ScenarioReader {
     root_.each_table("timeline", [this](TableReader& table) { read_fault(table); });
     read_settings();
     root_.finish();
-    if (scenario_.hosts.empty()) root_.missing("at least one of [[hosts]]");
+    // A scenario of peers has none, and nothing that hosts would need.
+    const bool of_peers = scenario_.links.empty() && scenario_.nats.empty() &&
+                          scenario_.paths.empty() && scenario_.timeline.empty();
+    if (scenario_.hosts.empty() && !of_peers) root_.missing("at least one of [[hosts]]");
     if (reading_.error()) return std::unexpected(*reading_.error());
     return std::move(scenario_);
   }
