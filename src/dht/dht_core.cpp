@@ -221,7 +221,8 @@ void DhtCore::request(Instant now, PeerHandle peer, QueryId query, Body body) {
   const bool warm = links_.is_up(peer);
   const Duration cold_patience = warm ? patience : RoundTrip::cold_factor * patience;
   open.late_at = now + cold_patience;
-  open.given_up_at = now + RoundTrip::give_up(cold_patience);
+  open.given_up_at =
+      now + (warm ? RoundTrip::give_up(patience) : RoundTrip::give_up_cold(cold_patience));
   if (warm) {
     links_.used(now, peer);
     send(peer, open.number, std::move(body));

@@ -25,6 +25,9 @@ class RoundTrip {
   static constexpr int give_up_factor = 4;
   static constexpr Duration give_up_min = 1s;
   static constexpr Duration give_up_max = 5s;
+  /// A first flight that is lost is sent again after a second, and again two seconds later
+  /// (RFC 9002 s6.2.2): who opens a connection waits for that.
+  static constexpr Duration give_up_cold_min = 3500ms;
 
   void add_sample(Duration rtt) {
     if (!measured_) {
@@ -55,6 +58,9 @@ class RoundTrip {
 
   [[nodiscard]] static Duration give_up(Duration patience) {
     return std::clamp(give_up_factor * patience, give_up_min, give_up_max);
+  }
+  [[nodiscard]] static Duration give_up_cold(Duration patience) {
+    return std::max(give_up(patience), give_up_cold_min);
   }
 
  private:
