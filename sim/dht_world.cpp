@@ -85,7 +85,8 @@ void DhtWorld::stop_node(PeerHandle peer, Departure departure) {
   if (at < live_.size()) live_at_[index(live_[at])] = at;
   fabric_.stop_core(peer, departure);
   for (MeasuredLookup& lookup : measured_) {
-    if (lookup.taken || lookup.is_void || (lookup.origin != peer && lookup.target != peer)) continue;
+    if (lookup.taken || lookup.is_void || (lookup.origin != peer && lookup.target != peer))
+      continue;
     if (lookup.begun == Instant{}) continue;
     lookup.is_void = true;
     --open_;

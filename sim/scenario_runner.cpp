@@ -117,9 +117,9 @@ ScenarioResult<ScenarioReport> run_scenario(const ScenarioRequest& request, std:
   const std::string replay = replay_command(request.name, seed, request.overrides);
   if (program->run == nullptr) return program->run_peers(*scenario, {seed, replay, request.meters});
   if (scenario->hosts.empty()) {
-    return std::unexpected(
-        ScenarioError{SimErrc::scenario_value, scenario->file + ":1: the program '" +
-                                                   scenario->program + "' needs [[hosts]]"});
+    return std::unexpected(ScenarioError{
+        SimErrc::scenario_value,
+        scenario->file + ":1: the program '" + scenario->program + "' needs [[hosts]]"});
   }
   Simulation simulation({.seed = seed, .replay = replay});
   ProgramFaults faults;
