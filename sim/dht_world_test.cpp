@@ -34,6 +34,35 @@ TEST(DhtWorld, S1_16_nodes_with_full_tables_find_each_other) {
   }
 }
 
+TEST(DhtWorld, a_record_is_found_faster_than_its_node_and_mostly_by_express) {
+  const auto run = [](Ask ask, bool express) {
+    DhtWorldConfig config = of(400);
+    config.ask = ask;
+    config.dht.express = express;
+    DhtWorld world(config, LatencyModel::cities());
+    world.make_full();
+    world.warm_up(1, 30s);
+    const auto lookups = world.measure(80, 20s);
+    for (const MeasuredLookup& lookup : lookups) {
+      EXPECT_TRUE(lookup.found);
+      EXPECT_NE(lookup.answerer, no_peer);
+      EXPECT_EQ(lookup.to_answerer, world.fabric().network().rtt(lookup.origin, lookup.answerer));
+      if (ask == Ask::node) {
+        EXPECT_EQ(lookup.answerer, lookup.target);
+      } else {
+        EXPECT_NE(lookup.answerer, lookup.origin);
+      }
+    }
+    return figures(lookups);
+  };
+  const LookupFigures express = run(Ask::record, true);
+  const LookupFigures iterative = run(Ask::record, false);
+  EXPECT_GT(express.express_percent, 90);
+  EXPECT_EQ(iterative.express_percent, 0);
+  EXPECT_LT(express.p50_ms, iterative.p50_ms);
+  EXPECT_LT(iterative.p50_ms, run(Ask::node, false).p50_ms);
+}
+
 TEST(DhtWorld, S1_02_nodes_given_one_contact_each_find_each_other) {
   DhtWorld world(of(120), LatencyModel::cities());
   world.make_by_joining(2min);
@@ -139,9 +168,9 @@ TEST(DhtWorld, clients_ask_and_nobody_remembers_them) {
   world.warm_up(1, 30s);
   std::size_t clients = 0;
   for (const PeerHandle peer : world.live()) {
-    clients += !world.fabric().core(peer).is_server();
-    for (const dht::Contact& contact : world.fabric().core(peer).table().contacts())
-      EXPECT_TRUE(world.fabric().core(contact.peer).is_server());
+    clients += !world.fabric().core(peer).dht().is_server();
+    for (const dht::Contact& contact : world.fabric().core(peer).dht().table().contacts())
+      EXPECT_TRUE(world.fabric().core(contact.peer).dht().is_server());
   }
   EXPECT_NEAR(static_cast<double>(clients), 100, 25);
   EXPECT_EQ(figures(world.measure(50, 10s)).success_percent, 100);

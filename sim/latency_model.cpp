@@ -188,11 +188,12 @@ Duration LatencyModel::rtt(std::uint32_t a, PeerPlace at, std::uint32_t b, PeerP
   const std::uint64_t pair = std::uint64_t{std::min(a, b)} << 32U | std::max(a, b);
   // 0.85 to 1.15 in steps of 1/1024; at least 10 us, so that nothing takes no time.
   const auto detour = static_cast<std::int64_t>(870 + (mix64(pair) >> 40U) % 308);
-  const std::int64_t between = rtts_[at.site * sites() + bt.site] * detour / 1024;
+  const std::int64_t between = std::int64_t{site_rtt_10us(at.site, bt.site)} * detour / 1024;
   return Duration(10us) * std::max<std::int64_t>(1, between + at.access_10us + bt.access_10us);
 }
 
 Duration LatencyModel::relayed_rtt(PeerPlace at, PeerPlace behind) const {
+  if (behind.site == PeerPlace::everywhere) return Duration(10us) * at.access_10us;
   const std::size_t relay = relays_[behind.site];
   return site_rtt(at.site, relay) + site_rtt(relay, behind.site) +
          Duration(10us) * (at.access_10us + behind.access_10us);

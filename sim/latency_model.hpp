@@ -34,6 +34,9 @@ namespace quicmesh::sim {
 
 /// Where a peer is attached.
 struct PeerPlace {
+  /// In every metropolitan area at once: what an attacker with many machines looks like.
+  static constexpr std::uint16_t everywhere = 0xffff;
+
   std::uint16_t site = 0;
   std::uint16_t access_10us = 0;  // its own share of every round trip
 };
@@ -57,7 +60,7 @@ class LatencyModel {
 
   [[nodiscard]] std::size_t sites() const { return relays_.size(); }
   [[nodiscard]] Duration site_rtt(std::size_t a, std::size_t b) const {
-    return Duration(10us) * std::int64_t{rtts_[a * sites() + b]};
+    return Duration(10us) * std::int64_t{site_rtt_10us(a, b)};
   }
 
   /// Between two peers of these numbers and places; symmetric.
@@ -70,6 +73,11 @@ class LatencyModel {
  private:
   LatencyModel(std::vector<std::uint32_t> rtts, std::vector<std::uint32_t> weights,
                bool with_access);
+
+  [[nodiscard]] std::uint32_t site_rtt_10us(std::size_t a, std::size_t b) const {
+    if (a == PeerPlace::everywhere || b == PeerPlace::everywhere) return 0;
+    return rtts_[a * sites() + b];
+  }
 
   std::vector<std::uint32_t> rtts_;     // in 10 us
   std::vector<std::uint32_t> weights_;  // summed up

@@ -22,6 +22,7 @@ double percentile(std::vector<double> values, double share) {
 LookupFigures figures_of(std::span<const MeasuredLookup> lookups, Duration deadline) {
   LookupFigures figures;
   std::vector<double> ratios;
+  std::vector<double> to_target;
   std::vector<double> times;
   std::vector<double> directs;
   double found = 0;
@@ -32,7 +33,10 @@ LookupFigures figures_of(std::span<const MeasuredLookup> lookups, Duration deadl
     found += good ? 1 : 0;
     times.push_back(taken);
     directs.push_back(ms(lookup.direct));
-    ratios.push_back(taken / std::max(0.01, ms(lookup.direct)));
+    const bool by_other = good && lookup.to_answerer > Duration{};
+    ratios.push_back(taken / std::max(0.01, ms(by_other ? lookup.to_answerer : lookup.direct)));
+    to_target.push_back(taken / std::max(0.01, ms(lookup.direct)));
+    figures.express_percent += lookup.by_express ? 100 : 0;
     figures.mean_ms += taken;
     figures.hops += lookup.cost.hops;
     figures.queries += lookup.cost.queries;
@@ -43,12 +47,14 @@ LookupFigures figures_of(std::span<const MeasuredLookup> lookups, Duration deadl
   if (times.empty()) return figures;
   const auto count = static_cast<double>(times.size());
   for (double* sum : {&figures.mean_ms, &figures.hops, &figures.queries, &figures.slow_queries,
-                      &figures.failures}) {
+                      &figures.failures, &figures.express_percent}) {
     *sum /= count;
   }
   figures.success_percent = 100 * found / count;
   figures.ratio_p50 = percentile(ratios, 0.5);
   figures.ratio_p95 = percentile(ratios, 0.95);
+  figures.to_target_p50 = percentile(to_target, 0.5);
+  figures.to_target_p95 = percentile(to_target, 0.95);
   figures.p50_ms = percentile(times, 0.5);
   figures.p95_ms = percentile(times, 0.95);
   figures.direct_p50_ms = percentile(directs, 0.5);

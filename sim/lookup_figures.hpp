@@ -15,10 +15,14 @@ namespace quicmesh::sim {
 struct LookupFigures {
   std::size_t counted = 0;  // that could succeed: origin and target stayed
   double success_percent = 0;
-  /// The time taken over the direct round trip to the target; one that failed counts as if it had
-  /// taken until its deadline.
+  /// The time taken over the round trip to whoever's answer ended the lookup; one that failed
+  /// counts as if it had taken until its deadline, over the round trip to the target.
   double ratio_p50 = 0;
   double ratio_p95 = 0;
+  /// Over the round trip to the target, whoever answered.
+  double to_target_p50 = 0;
+  double to_target_p95 = 0;
+  double express_percent = 0;
   double p50_ms = 0;
   double p95_ms = 0;
   double mean_ms = 0;

@@ -93,6 +93,9 @@ class PeerFabric {
   [[nodiscard]] const PeerFabricCounters& counters() const { return counters_; }
   [[nodiscard]] std::uint64_t trace_hash() const { return hash_; }
   void set_sink(Sink sink) { sink_ = std::move(sink); }
+  /// Sees each message just before its receiver does: from, to, message.
+  using Tap = std::function<void(PeerHandle, PeerHandle, const Message&)>;
+  void set_tap(Tap tap) { tap_ = std::move(tap); }
 
   /// Runs `core` as `peer`, which the network contains and which runs nothing.
   void start_core(PeerHandle peer, std::unique_ptr<Core> core) {
@@ -553,6 +556,7 @@ class PeerFabric {
     Message message = std::move(letters_[slot].message);
     free_letters_.push_back(slot);
     if (find(peer, from, connection) == nullptr) return;
+    if (tap_) tap_(from, peer, message);
     input(peer, peer::Received<Message>{from, std::move(message)});
   }
 
@@ -575,6 +579,7 @@ class PeerFabric {
   Rng rng_;
   PeerNetwork network_;
   Sink sink_;
+  Tap tap_;
   Instant now_ = start;
   Queue queue_;
   std::vector<Node> nodes_;  // by handle

@@ -2,10 +2,8 @@
 // million nodes over the peer-level simulator, beside plain Kademlia on the same places, ids and
 // pairs. docs/guide/dht-simulator.md says what the figures are measured against.
 #include <algorithm>
-#include <array>
-#include <fstream>
-#include <iterator>
 
+#include "sim/dht_settings.hpp"
 #include "sim/dht_world.hpp"
 #include "sim/lookup_figures.hpp"
 #include "sim/program_registry.hpp"
@@ -14,87 +12,21 @@
 namespace quicmesh::sim {
 namespace {
 
-struct DhtSettings {
-  DhtWorldConfig world;
-  std::string latencies;  // a file; empty: the built-in sites
-  std::int64_t lookups = 0;
-  std::int64_t warm_up = 0;  // lookups of each node
-  std::int64_t join = 0;     // minutes in which the nodes join; 0: they begin with full tables
-};
-
-ScenarioError wrong(const Scenario& scenario, std::string_view setting, std::string_view what) {
-  return {SimErrc::scenario_value,
-          scenario.file + ":1: " + std::string(setting) + ": " + std::string(what)};
-}
-
-// A whole number within bounds.
-ScenarioResult<std::int64_t> bounded(const Scenario& scenario, std::string_view setting,
-                                     std::int64_t fallback, std::int64_t low, std::int64_t high) {
-  const auto value = scenario.settings.integer(setting, fallback);
-  if (!value) return std::unexpected(value.error());
-  if (*value >= low && *value <= high) return *value;
-  return std::unexpected(wrong(
-      scenario, setting, "is not from " + std::to_string(low) + " to " + std::to_string(high)));
-}
-
-ScenarioResult<LatencyModel> latencies_of(const Scenario& scenario, const DhtSettings& settings) {
-  if (settings.latencies.empty()) return LatencyModel::cities();
-  std::ifstream in(settings.latencies);
-  if (!in) return std::unexpected(wrong(scenario, "latencies", "the file cannot be read"));
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  auto model = LatencyModel::from_text(text);
-  if (!model) return std::unexpected(wrong(scenario, "latencies", model.error()));
-  return std::move(*model);
-}
-
-ScenarioResult<DhtSettings> settings_of(const Scenario& scenario, const PeerRun& run) {
-  DhtSettings settings;
-  settings.world.seed = run.seed;
-  struct Number {
-    std::string_view name;
-    std::int64_t fallback;
-    std::int64_t low;
-    std::int64_t high;
-    std::int64_t value = 0;
-  };
-  std::array<Number, 7> numbers{{{"nodes", 1000, 2, 10'000'000},
-                                 {"lookups", 1000, 1, 1'000'000},
-                                 {"warm_up", 4, 0, 1000},
-                                 {"join_minutes", 0, 0, 10'000},
-                                 {"met_per_bucket", 60, 1, 10'000},
-                                 {"clients_percent", 0, 0, 90},
-                                 {"loss_percent", 0, 0, 50}}};
-  for (Number& number : numbers) {
-    const auto value = bounded(scenario, number.name, number.fallback, number.low, number.high);
-    if (!value) return std::unexpected(value.error());
-    number.value = *value;
-  }
-  settings.world.nodes = static_cast<std::size_t>(numbers[0].value);
-  settings.lookups = numbers[1].value;
-  settings.warm_up = numbers[2].value;
-  settings.join = numbers[3].value;
-  settings.world.met_per_bucket = static_cast<std::size_t>(numbers[4].value);
-  settings.world.clients = {static_cast<std::uint64_t>(numbers[5].value), 100};
-  settings.world.loss = {static_cast<std::uint64_t>(numbers[6].value), 100};
-  const auto latencies = scenario.settings.text("latencies", "");
-  if (!latencies) return std::unexpected(latencies.error());
-  settings.latencies = *latencies;
-  return settings;
-}
-
 // What the ablation switches off. Plain Kademlia is the paper's: 20 and 3, buckets in which
 // nearness in RTT does not count; "cold" also has no connections from before.
 bool apply_variant(std::string_view variant, DhtSettings& settings) {
   dht::Config& dht = settings.world.dht;
   if (variant == "full") return true;
-  if (variant == "no-tiers") {
+  if (variant == "no-express") {
+    dht.express = false;
+  } else if (variant == "no-tiers") {
     dht.tiers = false;
   } else if (variant == "no-near") {
     dht.near_buckets = false;
   } else if (variant == "no-adaptation") {
     dht.adaptive = false;
   } else if (variant == "plain" || variant == "plain-cold") {
-    dht.tiers = dht.near_buckets = dht.adaptive = false;
+    dht.tiers = dht.near_buckets = dht.adaptive = dht.express = false;
     if (variant == "plain-cold") settings.warm_up = 0;
   } else {
     return false;
@@ -118,6 +50,9 @@ void add_lookups(ScenarioReport& report, const LookupFigures& figures,
   report.add("success_percent", figures.success_percent);
   report.add("ratio_p50", figures.ratio_p50);
   report.add("ratio_p95", figures.ratio_p95);
+  report.add("to_target_p50", figures.to_target_p50);
+  report.add("to_target_p95", figures.to_target_p95);
+  report.add("express_percent", figures.express_percent);
   report.add("p50_ms", figures.p50_ms);
   report.add("p95_ms", figures.p95_ms);
   report.add("direct_p50_ms", figures.direct_p50_ms);
@@ -136,46 +71,10 @@ void add_census(ScenarioReport& report, const DhtWorld& world) {
   report.add("dead_contacts", census.dead_contacts);
   report.add("connections", census.connections);
   report.add("tiers", census.tiers);
+  report.add("k", census.k);
+  report.add("alpha", census.alpha);
   report.add("core_kib", census.core_bytes / 1024);
   report.add("fabric_kib", census.fabric_bytes / 1024);
-}
-
-// Readings of the machine around a run; nothing if nobody lent meters.
-class Cost {
- public:
-  explicit Cost(const Meters& meters) : meters_(meters) {
-    if (meters_.seconds) begun_ = meters_.seconds();
-    if (meters_.resident_bytes) before_ = meters_.resident_bytes();
-  }
-
-  void add(ScenarioReport& report, const DhtWorld& world) const {
-    const auto events = world.fabric().counters().events;
-    report.add("events", static_cast<std::int64_t>(events));
-    if (meters_.seconds) {
-      const double taken = std::max(1e-6, meters_.seconds() - begun_);
-      report.add("wall_s", taken);
-      report.add("events_per_s", static_cast<double>(events) / taken);
-    }
-    if (meters_.resident_bytes) {
-      const auto now = static_cast<double>(meters_.resident_bytes());
-      const auto nodes = static_cast<double>(std::max<std::size_t>(1, world.live().size()));
-      report.add("resident_kib_per_node", (now - static_cast<double>(before_)) / 1024 / nodes);
-    }
-  }
-
- private:
-  const Meters& meters_;
-  double begun_ = 0;
-  std::uint64_t before_ = 0;
-};
-
-void close_report(ScenarioReport& report, const PeerRun& run, const DhtWorld& world) {
-  if (!report.ok) report.message += "; replay: " + run.replay;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string hash;
-  for (int shift = 60; shift >= 0; shift -= 4)
-    hash += digits[(world.fabric().trace_hash() >> static_cast<unsigned>(shift)) & 15U];
-  report.add("trace_hash", hash);
 }
 
 void expect_success(ScenarioReport& report, const LookupFigures& figures, double percent) {
@@ -185,21 +84,32 @@ void expect_success(ScenarioReport& report, const LookupFigures& figures, double
                    std::to_string(figures.counted) + " lookups found their node";
 }
 
+/// The traffic of `lookups`, without what the nodes would have sent in that minute anyhow.
+TrafficFigures less_upkeep(TrafficFigures all, const TrafficFigures& upkeep_of_node,
+                           std::size_t nodes, std::size_t lookups) {
+  const double nodes_a_lookup =
+      static_cast<double>(nodes) / static_cast<double>(std::max<std::size_t>(1, lookups));
+  all.messages = std::max(0.0, all.messages - upkeep_of_node.messages * nodes_a_lookup);
+  all.handshakes = std::max(0.0, all.handshakes - upkeep_of_node.handshakes * nodes_a_lookup);
+  all.bytes = std::max(0.0, all.bytes - upkeep_of_node.bytes * nodes_a_lookup);
+  return all;
+}
+
 }  // namespace
 
 ScenarioResult<ScenarioReport> run_dht_lookup(const Scenario& scenario, const PeerRun& run) {
-  if (auto known = scenario.settings.only({"variant", "nodes", "lookups", "warm_up", "join_minutes",
-                                           "met_per_bucket", "clients_percent", "loss_percent",
-                                           "latencies"});
+  if (auto known = scenario.settings.only({"variant", "ask", "nodes", "lookups", "warm_up",
+                                           "join_minutes", "met_per_bucket", "clients_percent",
+                                           "loss_percent", "latencies"});
       !known) {
     return std::unexpected(known.error());
   }
-  auto settings = settings_of(scenario, run);
+  auto settings = dht_settings_of(scenario, run);
   if (!settings) return std::unexpected(settings.error());
   const auto variant = scenario.settings.text("variant", "full");
   if (!variant) return std::unexpected(variant.error());
   if (!apply_variant(*variant, *settings)) {
-    return std::unexpected(wrong(scenario, "variant", "there is no '" + *variant + "'"));
+    return std::unexpected(wrong_setting(scenario, "variant", "there is no '" + *variant + "'"));
   }
   auto model = latencies_of(scenario, *settings);
   if (!model) return std::unexpected(model.error());
@@ -208,12 +118,22 @@ ScenarioResult<ScenarioReport> run_dht_lookup(const Scenario& scenario, const Pe
   ScenarioReport report;
   DhtWorld world(settings->world, std::move(*model));
   populate(world, *settings);
+  // What the nodes say to each other anyhow, to keep tables and connections, is no lookup's cost.
+  const PeerFabricCounters quiet = world.fabric().counters();
+  world.fabric().run_for(1min);
   const PeerFabricCounters before = world.fabric().counters();
+  const Instant measured_from = world.fabric().now();
   const auto lookups = world.measure(static_cast<std::size_t>(settings->lookups), 1min);
+  world.fabric().run_until(measured_from + 1min);
   const LookupFigures figures = figures_of(lookups, settings->world.dht.lookup_deadline);
+  const TrafficFigures upkeep = traffic_of(quiet, before, world.live().size());
   report.add("variant", *variant);
   report.add("nodes", static_cast<std::int64_t>(world.live().size()));
-  add_lookups(report, figures, traffic_of(before, world.fabric().counters(), figures.counted));
+  add_lookups(report, figures,
+              less_upkeep(traffic_of(before, world.fabric().counters(), figures.counted), upkeep,
+                          world.live().size(), figures.counted));
+  report.add("upkeep_messages", upkeep.messages);
+  report.add("upkeep_bytes", upkeep.bytes);
   add_census(report, world);
   cost.add(report, world);
   expect_success(report, figures, 99);
@@ -233,11 +153,11 @@ struct ChurnCell {
 
 ScenarioResult<ChurnCell> cell_of(const Scenario& scenario) {
   ChurnCell cell;
-  const auto percent = bounded(scenario, "churn_percent", 5, 0, 1000);
+  const auto percent = bounded_setting(scenario, "churn_percent", 5, 0, 1000);
   if (!percent) return std::unexpected(percent.error());
-  const auto settle = bounded(scenario, "settle_minutes", 5, 0, 10'000);
+  const auto settle = bounded_setting(scenario, "settle_minutes", 5, 0, 10'000);
   if (!settle) return std::unexpected(settle.error());
-  const auto measured = bounded(scenario, "measured_minutes", 5, 1, 10'000);
+  const auto measured = bounded_setting(scenario, "measured_minutes", 5, 1, 10'000);
   if (!measured) return std::unexpected(measured.error());
   const auto shape = scenario.settings.text("sessions", "exponential");
   if (!shape) return std::unexpected(shape.error());
@@ -246,7 +166,7 @@ ScenarioResult<ChurnCell> cell_of(const Scenario& scenario) {
   } else if (*shape == "log-normal") {
     cell.shape = SessionShape::log_normal;
   } else if (*shape != "exponential") {
-    return std::unexpected(wrong(scenario, "sessions", "there is no '" + *shape + "'"));
+    return std::unexpected(wrong_setting(scenario, "sessions", "there is no '" + *shape + "'"));
   }
   cell.percent = *percent;
   cell.settle = *settle;
@@ -287,14 +207,14 @@ CellOutcome run_cell(const DhtSettings& settings, const LatencyModel& model, con
 }  // namespace
 
 ScenarioResult<ScenarioReport> run_dht_churn(const Scenario& scenario, const PeerRun& run) {
-  if (auto known =
-          scenario.settings.only({"nodes", "lookups", "warm_up", "join_minutes", "met_per_bucket",
-                                  "clients_percent", "loss_percent", "latencies", "churn_percent",
-                                  "settle_minutes", "measured_minutes", "sessions", "grid"});
+  if (auto known = scenario.settings.only({"nodes", "ask", "lookups", "warm_up", "join_minutes",
+                                           "met_per_bucket", "clients_percent", "loss_percent",
+                                           "latencies", "churn_percent", "settle_minutes",
+                                           "measured_minutes", "sessions", "grid"});
       !known) {
     return std::unexpected(known.error());
   }
-  auto settings = settings_of(scenario, run);
+  auto settings = dht_settings_of(scenario, run);
   if (!settings) return std::unexpected(settings.error());
   const auto cell = cell_of(scenario);
   if (!cell) return std::unexpected(cell.error());
@@ -332,15 +252,15 @@ ScenarioResult<ScenarioReport> run_dht_churn(const Scenario& scenario, const Pee
 }
 
 ScenarioResult<ScenarioReport> run_dht_blackout(const Scenario& scenario, const PeerRun& run) {
-  if (auto known =
-          scenario.settings.only({"nodes", "lookups", "warm_up", "join_minutes", "met_per_bucket",
-                                  "clients_percent", "loss_percent", "latencies", "kill_percent"});
+  if (auto known = scenario.settings.only({"nodes", "ask", "lookups", "warm_up", "join_minutes",
+                                           "met_per_bucket", "clients_percent", "loss_percent",
+                                           "latencies", "kill_percent"});
       !known) {
     return std::unexpected(known.error());
   }
-  auto settings = settings_of(scenario, run);
+  auto settings = dht_settings_of(scenario, run);
   if (!settings) return std::unexpected(settings.error());
-  const auto killed = bounded(scenario, "kill_percent", 50, 0, 99);
+  const auto killed = bounded_setting(scenario, "kill_percent", 50, 0, 99);
   if (!killed) return std::unexpected(killed.error());
   auto model = latencies_of(scenario, *settings);
   if (!model) return std::unexpected(model.error());

@@ -1,0 +1,145 @@
+// Hostile nodes in small DHTs, and that the defences are what holds them off. The large runs are
+// those of `quicmesh sim dht-attack` (docs/guide/dht-simulator.md).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "dht/value.hpp"
+#include "sim/dht_world.hpp"
+#include "sim/lookup_figures.hpp"
+
+namespace quicmesh::sim {
+namespace {
+
+DhtWorldConfig with_hostile(std::uint64_t percent, Hostility hostility) {
+  DhtWorldConfig config;
+  config.nodes = 250;
+  config.hostile = {percent, 100};
+  config.hostility = hostility;
+  return config;
+}
+
+std::vector<MeasuredValue> some_values(std::size_t count) {
+  std::vector<MeasuredValue> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    values[i].bytes = Bytes(16, static_cast<std::uint8_t>(i));
+    values[i].key = dht::immutable_key(values[i].bytes);
+  }
+  return values;
+}
+
+std::ptrdiff_t found(const std::vector<MeasuredValue>& values) {
+  return std::ranges::count(values, true, &MeasuredValue::found);
+}
+
+TEST(DhtAttack, values_are_found_where_nobody_is_hostile) {
+  DhtWorld world(with_hostile(0, Hostility::none), LatencyModel::cities());
+  world.make_full();
+  auto values = some_values(60);
+  world.put_all(values, 10s);
+  world.get_all(values, 10s);
+  EXPECT_EQ(found(values), 60);
+  // And only because they were put.
+  auto never_put = some_values(70);
+  never_put.erase(never_put.begin(), never_put.begin() + 60);
+  world.get_all(never_put, 10s);
+  EXPECT_EQ(found(never_put), 0);
+}
+
+// TD3
+TEST(DhtAttack, a_fifth_that_lies_keeps_nobody_from_finding) {
+  DhtWorld world(with_hostile(20, Hostility::lying), LatencyModel::cities());
+  world.make_full();
+  auto values = some_values(60);
+  world.put_all(values, 10s);
+  world.get_all(values, 10s);
+  EXPECT_GE(found(values), 59);
+  EXPECT_GE(figures_of(world.measure(60, 20s), 10s).success_percent, 98);
+}
+
+// Where the liars are nearly everybody nothing helps: the attack is a real one.
+TEST(DhtAttack, nine_tenths_that_lie_do) {
+  DhtWorld world(with_hostile(90, Hostility::lying), LatencyModel::cities());
+  world.make_full();
+  EXPECT_LT(figures_of(world.measure(60, 20s), 10s).success_percent, 90);
+}
+
+// TD2
+TEST(DhtAttack, a_forged_value_is_known_for_one) {
+  DhtWorld world(with_hostile(30, Hostility::forging), LatencyModel::cities());
+  world.make_full();
+  auto values = some_values(60);
+  world.put_all(values, 10s);
+  world.get_all(values, 10s);
+  EXPECT_GE(found(values), 57);
+  unsigned false_values = 0;
+  for (const MeasuredValue& value : values)
+    false_values += value.false_values;
+  EXPECT_GT(false_values, 0U);
+}
+
+// TD4
+TEST(DhtAttack, who_is_only_told_about_is_no_contact) {
+  DhtWorldConfig config = with_hostile(30, Hostility::lying);
+  config.name_the_dead = true;
+  DhtWorld world(config, LatencyModel::cities());
+  world.make_full();
+  const auto lookups = world.measure(60, 20s);
+  double failures = 0;
+  for (const MeasuredLookup& lookup : lookups)
+    failures += lookup.cost.failures;
+  EXPECT_GT(failures, 0);  // they were asked
+  EXPECT_EQ(world.captured().dead, 0U);
+}
+
+// TD4
+TEST(DhtAttack, one_public_prefix_has_two_places_in_a_bucket_and_ten_in_a_table) {
+  const auto captured = [](std::size_t groups) {
+    DhtWorldConfig config = with_hostile(40, Hostility::none);
+    config.hostile_groups = groups;
+    DhtWorld world(config, LatencyModel::cities());
+    world.make_full();
+    world.warm_up(1, 20s);
+    return world.captured();
+  };
+  const DhtWorld::Captured limited = captured(1);
+  EXPECT_LE(limited.most_of_a_group_in_bucket, 2U);
+  EXPECT_LE(limited.most_of_a_group_in_table, 10U);
+  EXPECT_LT(limited.contacts, 20);
+  EXPECT_GT(captured(0).contacts, 35);
+}
+
+// TD10
+TEST(DhtAttack, who_is_near_to_everybody_gets_near_halves_at_most) {
+  DhtWorldConfig config = with_hostile(10, Hostility::none);
+  config.nodes = 1000;
+  config.hostile_everywhere = true;
+  DhtWorld world(config, LatencyModel::cities());
+  world.make_full();
+  const DhtWorld::Captured captured = world.captured();
+  EXPECT_GT(captured.near_half, 20);
+  EXPECT_LT(captured.random_half, 13);
+  EXPECT_LT(captured.contacts, 25);
+}
+
+TEST(DhtAttack, hostile_nodes_name_the_accomplices_nearest_to_a_key) {
+  PeerBook book(100, 1);
+  Rng rng(7);
+  Conspiracy conspiracy;
+  for (int i = 0; i < 50; ++i) {
+    NodeId id;
+    rng.fill(id.bytes);
+    conspiracy.named.push_back(book.intern(id));
+  }
+  conspiracy.sort(book);
+  const DhtKey target = DhtKey::of(book.id(conspiracy.named[17]));
+  const auto nearest = conspiracy.nearest(book, target, 20);
+  ASSERT_EQ(nearest.size(), 20U);
+  EXPECT_EQ(nearest.front(), conspiracy.named[17]);
+  for (std::size_t i = 1; i < nearest.size(); ++i)
+    EXPECT_LT(distance(target, DhtKey::of(book.id(nearest[i - 1]))),
+              distance(target, DhtKey::of(book.id(nearest[i]))));
+}
+
+}  // namespace
+}  // namespace quicmesh::sim
