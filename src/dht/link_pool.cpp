@@ -44,14 +44,15 @@ void LinkPool::used(Instant now, PeerHandle peer) {
 }
 
 bool LinkPool::serves(Instant now, PeerHandle peer, unsigned most) {
-  Link* link = find(peer);
-  if (link == nullptr) return false;
-  if (now - link->asked_since >= 1s) {
-    link->asked_since = now;
-    link->asked = 0;
+  Link* const link = find(peer);
+  Instant& since = link == nullptr ? others_asked_since_ : link->asked_since;
+  std::uint16_t& asked = link == nullptr ? others_asked_ : link->asked;
+  if (now - since >= 1s) {
+    since = now;
+    asked = 0;
   }
-  if (link->asked >= most) return false;
-  ++link->asked;
+  if (asked >= most) return false;
+  ++asked;
   return true;
 }
 

@@ -31,7 +31,8 @@ class LinkPool {
   void used(Instant now, PeerHandle peer);
   void gone(PeerHandle peer);
 
-  /// Counts a request of `peer`; false if there were more than `most` within this second.
+  /// Counts a request of `peer`; false if there were more than `most` within this second. Peers
+  /// whose connection is not kept here, though it stands, count together.
   bool serves(Instant now, PeerHandle peer, unsigned most);
 
   /// Connections that are up.
@@ -87,6 +88,8 @@ class LinkPool {
 
   std::vector<Link> links_;  // in the order in which they were first asked for
   std::size_t up_count_ = 0;
+  Instant others_asked_since_{};
+  std::uint16_t others_asked_ = 0;
 };
 
 }  // namespace quicmesh::dht
