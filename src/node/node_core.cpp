@@ -53,6 +53,7 @@ void NodeCore::handle_datagram(Instant now, const NetworkPath& path, Ecn ecn,
 void NodeCore::handle_timeout(Instant now) {
   if (suspended_) return;
   now_ = now;
+  restless_ = false;
   connectivity_->handle_timeout(now);
   relay_user_.client().handle_timeout(now);
   relay_user_.tunnels().handle_timeout(now);
@@ -92,19 +93,25 @@ std::optional<Transmit> NodeCore::poll_transmit(Instant now, MutableByteView buf
 }
 
 std::optional<NodeEvent> NodeCore::poll_event() {
+  served_ = false;
   route(now_);
+  restless_ |= served_;  // the driver has taken what is to be sent before the events
   if (events_.empty()) return std::nullopt;
   NodeEvent event = std::move(events_.front());
   events_.pop_front();
+  events_offered_ -= services_.empty() ? 0 : 1;
   return event;
 }
 
 Instant NodeCore::poll_timeout() const {
   if (suspended_) return never;
+  if (restless_) return now_;
   Instant next = std::min(connectivity_->poll_timeout(), relay_user_.client().poll_timeout());
   next = std::min({next, relay_user_.tunnels().poll_timeout(), turn_user_.poll_timeout(),
                    nat_watch_.poll_timeout(), punching_.poll_timeout()});
   if (relay_host_) next = std::min(next, relay_host_->poll_timeout());
+  for (const auto& service : services_)
+    next = std::min(next, service->poll_timeout());
   return closing_ ? std::min(next, closing_->next) : next;
 }
 
@@ -120,6 +127,33 @@ void NodeCore::route(Instant now) {
   take_nat_events(now);
   take_punch_events(now);
   take_events(now);
+  serve(now);
+}
+
+// What the services do makes events, of which some are theirs again.
+void NodeCore::serve(Instant now) {
+  const bool leaving = closing_ && closing_->said_goodbye;
+  if (services_.empty() || serving_) return;
+  serving_ = true;
+  do {
+    while (events_offered_ < events_.size()) {
+      NodeEvent event = std::move(events_[events_offered_]);
+      events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(events_offered_));
+      const bool taken = std::ranges::any_of(services_, [&](const auto& service) {
+        return !leaving && service->take_in(now, *this, event);
+      });
+      served_ |= taken;
+      if (taken) continue;
+      events_.insert(events_.begin() + static_cast<std::ptrdiff_t>(events_offered_),
+                     std::move(event));
+      ++events_offered_;
+    }
+    for (const auto& service : services_) {
+      if (!leaving) service->advance(now, *this);
+    }
+    take_events(now);
+  } while (events_offered_ < events_.size());
+  serving_ = false;
 }
 
 void NodeCore::take_events(Instant now) {
@@ -275,6 +309,12 @@ void NodeCore::remove_protocol(const std::string& protocol) {
   protocols_.erase(protocol);
 }
 
+void NodeCore::add_service(std::unique_ptr<NodeService> service) {
+  protocols_.insert(service->protocol());
+  events_offered_ = events_.size();
+  services_.push_back(std::move(service));
+}
+
 void NodeCore::disconnect(Instant now, const NodeId& peer, std::string_view reason) {
   give_up_seeking(peer);
   connectivity_->disconnect(now, peer, CloseCode::goodbye, reason);
@@ -291,7 +331,10 @@ Result<StreamKey> NodeCore::open_flow(Instant now, const NodeId& peer, std::stri
 
 void NodeCore::begin_close(Instant now) {
   suspended_ = false;  // a goodbye is something to say
-  if (!closing_) closing_ = Closing{now + close_patience, now, false};
+  if (closing_) return;
+  for (const auto& service : services_)
+    service->stop(now, *this);
+  closing_ = Closing{now + close_patience, now, false};
 }
 
 std::vector<CloseWait> NodeCore::close_waits_for() const {

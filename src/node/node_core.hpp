@@ -1,6 +1,7 @@
 // NodeCore: one node without its sockets. It composes the cores and routes between them: the
 // connection manager, the table of protocols that this node speaks, relays as their client
-// (relay_user.hpp) and, if it is one, as a relay (relay_host.hpp).
+// (relay_user.hpp) and, if it is one, as a relay (relay_host.hpp). Protocols of the mesh that are
+// beside the application's are its services (node_service.hpp).
 //
 // Dialling by NodeId: addresses that are known and sessions over relays are tried side by side.
 // When a connection stands, by whichever way, both sides tell each other where they may be reached,
@@ -32,6 +33,7 @@
 #include "node/mapped_addresses.hpp"
 #include "node/nat_watch.hpp"
 #include "node/node_event.hpp"
+#include "node/node_service.hpp"
 #include "node/relay_host.hpp"
 #include "node/relay_user.hpp"
 #include "node/socket_desk.hpp"
@@ -78,6 +80,7 @@ class NodeCore {
   void set_address_rules(AddressRules rules);
   /// Names a relay to use as a client. Fails with RelayErrc::too_many.
   Result<void> add_relay(Instant now, const RelayHint& relay);
+  void remove_relay(Instant now, const NodeId& relay);
   /// Forwards for others from now on.
   void serve_as_relay(const RelayLimits& limits);
   /// TURN servers to be reached over and to fall back on; once, at most TurnUser::servers_max.
@@ -119,6 +122,8 @@ class NodeCore {
   /// From now on streams of `protocol` are accepted. Fails with PathErrc::bad_protocol_name.
   Result<void> add_protocol(std::string protocol);
   void remove_protocol(const std::string& protocol);
+  /// Has `service` live on this node; before its first event.
+  void add_service(std::unique_ptr<NodeService> service);
 
   /// What connections may use that are dialled from now on.
   void set_policy(PathPolicy policy) { policy_ = policy; }
@@ -163,6 +168,13 @@ class NodeCore {
   bool resolve_turn(const NodeId& peer, NetworkPath& path) const;
   [[nodiscard]] const TurnUser& turn() const { return turn_user_; }
   [[nodiscard]] const NodeId& id() const { return id_; }
+  [[nodiscard]] const Keypair& identity() const { return identity_; }
+  /// Where peers are told that this node may be reached; nothing if it stays behind relays.
+  [[nodiscard]] CandidatesMessage own_candidates() const;
+  [[nodiscard]] std::span<const LocalEndpoint> endpoints() const { return endpoints_; }
+  [[nodiscard]] AddressRules address_rules() const { return rules_; }
+  [[nodiscard]] PathPolicy policy() const { return policy_; }
+  [[nodiscard]] WallTime wall_time(Instant now) const;
 
  private:
   NodeCore(const Keypair& identity, SecureRng& secure_rng, Rng rng,
@@ -176,6 +188,7 @@ class NodeCore {
   /// Carries events between the cores until there are none left.
   void route(Instant now);
   void take_events(Instant now);
+  void serve(Instant now);
   /// True if the event is not for the application.
   bool take_in(Instant now, PathEvent& event);
   bool take_in_stream(Instant now, const PathEvent& event);
@@ -247,6 +260,11 @@ class NodeCore {
   bool suspended_ = false;
   std::set<StreamKey> refused_;  // their late events are nobody's
   std::deque<NodeEvent> events_;
+  std::vector<std::unique_ptr<NodeService>> services_;
+  std::size_t events_offered_ = 0;  // of `events_`, to the services
+  bool serving_ = false;
+  bool served_ = false;    // a service took an event
+  bool restless_ = false;  // and there may be something to send that the driver has not asked for
 
   struct Closing {
     Instant deadline{};

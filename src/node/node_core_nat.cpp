@@ -32,6 +32,12 @@ void NodeCore::set_wall_time(Instant now, WallTime wall) {
   wall_offset_s_ = std::to_underlying(wall) - elapsed;
 }
 
+WallTime NodeCore::wall_time(Instant now) const {
+  using std::chrono::seconds;
+  const auto elapsed = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
+  return WallTime{wall_offset_s_ + elapsed};
+}
+
 void NodeCore::handle_stun(Instant now, const NetworkPath& path, Ecn ecn,
                            MutableByteView datagram) {
   if (nat_watch_.handle_datagram(now, path, ecn, datagram)) return;
@@ -117,9 +123,7 @@ void NodeCore::take_punch_events(Instant now) {
 }
 
 void NodeCore::sign_profile(Instant now, const NatProfile& profile) {
-  using std::chrono::seconds;
-  const auto elapsed = std::chrono::duration_cast<seconds>(now.time_since_epoch()).count();
-  nat_record_ = sign_nat_profile(identity_, profile, WallTime{wall_offset_s_ + elapsed});
+  nat_record_ = sign_nat_profile(identity_, profile, wall_time(now));
 }
 
 void NodeCore::take_nat_events(Instant now) {

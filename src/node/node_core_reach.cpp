@@ -25,6 +25,11 @@ Result<void> NodeCore::add_relay(Instant now, const RelayHint& relay) {
   return relay_user_.client().add_relay(now, relay);
 }
 
+void NodeCore::remove_relay(Instant now, const NodeId& relay) {
+  now_ = now;
+  relay_user_.client().remove_relay(now, relay);
+}
+
 void NodeCore::set_address_rules(AddressRules rules) {
   rules_ = rules;
   relay_user_.client().set_address_rules(rules);
@@ -193,8 +198,14 @@ void NodeCore::handle_tunnel_closed(Instant now, const NetworkPath& path, std::e
 }
 
 void NodeCore::tell_candidates(bool again) {
+  connectivity_->set_candidates(own_candidates(), again);
+  for (const auto& service : services_)
+    service->on_reach_changed(now_, *this);
+}
+
+CandidatesMessage NodeCore::own_candidates() const {
   CandidatesMessage message;
-  if (policy_ == PathPolicy::relay_only) return connectivity_->set_candidates(std::move(message));
+  if (policy_ == PathPolicy::relay_only) return message;
   const auto add = [&](CandidateKind kind, const SocketAddress& address) {
     const bool known = std::ranges::any_of(
         message.candidates, [&](const Candidate& one) { return one.address == address; });
@@ -216,7 +227,7 @@ void NodeCore::tell_candidates(bool again) {
   for (const LocalEndpoint& endpoint : endpoints_)
     add(CandidateKind::host, endpoint.address);
   message.nat_profile = nat_record_;
-  connectivity_->set_candidates(std::move(message), again);
+  return message;
 }
 
 void NodeCore::on_candidates(Instant now, const PeerCandidates& told) {
