@@ -61,9 +61,9 @@ PUBLIC_HEADERS = {
     "identity": {"node_id", "node_address", "keypair", "key_file"},
     "nat": {"nat_report"},
     "path": {"path_status"},
-    "node": {"explanation"},
+    "node": {"explanation", "dht"},
     "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "runtime",
-           "event", "io_errc", "handler", "topic", "dht", "rpc", "messaging", "content"},
+           "event", "io_errc", "handler", "topic", "rpc", "messaging", "content"},
 }
 
 # Third-party headers by the first part of their name, and the layers that wrap the library.

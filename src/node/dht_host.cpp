@@ -1,0 +1,534 @@
+#include "node/dht_host.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/turn_path.hpp"
+#include "crypto/blake3.hpp"
+#include "identity/record_offer.hpp"
+#include "path/path_errc.hpp"
+#include "wire/wire_errc.hpp"
+
+namespace quicmesh {
+namespace {
+
+/// Whose addresses share a public prefix: a /24, a /56.
+DiversityGroup group_of(const IpAddress& ip, AddressRules rules) {
+  if (scope_of(ip, rules) != AddressScope::public_internet) return DiversityGroup::not_public;
+  const std::size_t size = ip.family() == IpFamily::v4 ? 3 : 7;
+  Bytes prefix{static_cast<std::uint8_t>(size)};
+  prefix.insert(prefix.end(), ip.bytes().begin(),
+                ip.bytes().begin() + static_cast<std::ptrdiff_t>(size));
+  const auto hash = blake3(prefix);
+  std::uint32_t group = 0;
+  for (std::size_t i = 0; i < sizeof(group); ++i)
+    group = group << 8 | hash[i];
+  return DiversityGroup{std::max<std::uint32_t>(group, 1)};
+}
+
+dht::Config core_config(const DhtHostConfig& config) {
+  dht::Config core = config.core;
+  // Until there is evidence: the first node of a mesh has nobody to learn from, and has to serve.
+  core.server = config.role != DhtRole::client;
+  return core;
+}
+
+/// The message is none that an honest node sends, whatever its version.
+bool is_fault(std::error_code error) {
+  return error != WireErrc::unknown_body;
+}
+
+}  // namespace
+
+DhtHost::DhtHost(Instant now, DhtHostConfig config, const NodeId& self, SecureRng& secure_rng)
+    : config_([&] {
+        config.core = core_config(config);
+        config.bootstrap.resize(std::min(config.bootstrap.size(), bootstrap_max));
+        return std::move(config);
+      }()),
+      self_id_(self),
+      rng_(secure_rng.next_u64()),
+      book_(book_capacity, secure_rng.next_u64()),
+      self_(book_.intern(self)),
+      core_(now, config_.core, book_, self_, rng_.fork("core")),
+      tiers_(TierConfig{}, rng_.fork("tiers")),
+      streams_(dht::protocol, dht::message_size_max),
+      own_(config_.last_sequence),
+      join_at_(now) {
+  own_.on_reach_changed(now);
+}
+
+// Events of the node.
+
+bool DhtHost::take_in(Instant now, NodeCore& node, NodeEvent& event) {
+  if (stopped_) return on_stream_event(now, node, event);
+  dirty_ = true;
+  const bool taken = on_node_event(now, node, event);
+  pump(now, node);
+  return taken;
+}
+
+bool DhtHost::on_node_event(Instant now, NodeCore& node, NodeEvent& event) {
+  if (const auto* connected = std::get_if<PeerConnected>(&event)) {
+    on_connected(now, node, *connected);
+    return false;
+  }
+  if (const auto* gone = std::get_if<PeerDisconnected>(&event)) {
+    on_disconnected(now, gone->peer);
+    return false;
+  }
+  if (const auto* unreachable = std::get_if<PeerUnreachable>(&event)) {
+    return on_unreachable(now, node, *unreachable);
+  }
+  if (const auto* moved = std::get_if<PeerPathChanged>(&event)) {
+    on_path_changed(now, node, *moved);
+    return false;
+  }
+  if (std::holds_alternative<RelayUp>(event)) {
+    own_.on_reach_changed(now);
+    on_relay_up(now, node);
+    return false;
+  }
+  if (std::holds_alternative<RelayDown>(event) || std::holds_alternative<NetworkChanged>(event)) {
+    own_.on_reach_changed(now);
+    return false;
+  }
+  return on_stream_event(now, node, event);
+}
+
+bool DhtHost::on_stream_event(Instant now, NodeCore& node, NodeEvent& event) {
+  using Fate = MessageStreams::Event;
+  Connectivity& connectivity = node.connectivity();
+  if (const auto* opened = std::get_if<PeerStreamOpened>(&event)) {
+    const bool ours = streams_.on_opened(connectivity, *opened) == Fate::taken;
+    if (!ours) claim(opened->peer);
+    return ours;
+  }
+  if (const auto* data = std::get_if<PeerStreamData>(&event)) {
+    return streams_.on_data(connectivity, *data) == Fate::taken;
+  }
+  NodeId peer;
+  Fate fate = Fate::not_ours;
+  if (const auto* reset = std::get_if<PeerStreamReset>(&event)) {
+    fate = streams_.on_broken(connectivity, reset->stream, peer);
+  } else if (const auto* stopped = std::get_if<PeerStreamStopped>(&event)) {
+    fate = streams_.on_broken(connectivity, stopped->stream, peer);
+  } else if (const auto* finished = std::get_if<PeerStreamFinished>(&event)) {
+    fate = streams_.on_over(finished->stream);
+  } else if (const auto* lost = std::get_if<PeerStreamLost>(&event)) {
+    fate = streams_.on_over(lost->stream);
+  } else if (const auto* writable = std::get_if<PeerStreamWritable>(&event)) {
+    return streams_.owns(writable->stream);
+  }
+  if (fate == Fate::refused) set_deaf(now, peer);
+  return fate != Fate::not_ours;
+}
+
+void DhtHost::on_reach_changed(Instant now, NodeCore& node) {
+  dirty_ = true;
+  own_.on_reach_changed(now);
+  update_role(node);
+}
+
+void DhtHost::stop(Instant /*now*/, NodeCore& node) {
+  stopped_ = true;
+  next_ = never;
+  streams_.reset_all(node.connectivity());
+}
+
+void DhtHost::on_connected(Instant now, NodeCore& node, const PeerConnected& event) {
+  const PeerHandle peer = intern(event.peer);
+  if (peer == no_peer) return;
+  const AddressRules rules = node.address_rules();
+  Link& link = links_[event.peer];
+  link = {.peer = peer, .direct = !event.relay && !event.over_turn};
+  const bool sought = wanted_.erase(event.peer) > 0;
+  link.ours = sought && event.dialled_by_us && !claimed_.contains(event.peer);
+  if (link.direct) {
+    link.scope = scope_of(event.path.remote.ip, rules);
+    book_.set_group(peer, group_of(event.path.remote.ip, rules));
+    if (!event.dialled_by_us && !sought) reached_in_ = std::max(reached_in_, link.scope);
+  }
+  std::erase_if(dials_, [&](const Dial& dial) { return dial.peer == event.peer; });
+  update_role(node);
+  core_.handle(now, peer::Up{peer, node.connectivity().path_info(event.peer).smoothed_rtt});
+  // Whoever is connected is somebody to begin with.
+  if (!was_joined_) join_at_ = std::min(join_at_, now + join_pause_ / 10);
+}
+
+void DhtHost::on_disconnected(Instant now, const NodeId& peer) {
+  claimed_.erase(peer);
+  const auto found = links_.find(peer);
+  if (found == links_.end()) return;
+  const Link link = found->second;
+  links_.erase(found);
+  tiers_.remove(link.peer);
+  if (!link.deaf) core_.handle(now, peer::Down{link.peer});
+}
+
+bool DhtHost::on_unreachable(Instant now, NodeCore& node, const PeerUnreachable& event) {
+  const bool sought = wanted_.erase(event.peer) > 0;
+  if (sought) core_.handle(now, peer::Unreachable{book_.find(event.peer)});
+  if (Dial* dial = find_dial(event.peer)) {
+    dial->dialling = false;
+    dial->failed = {event.peer, event.error, event.reason};
+    advance_dials(now, node);
+    return true;
+  }
+  // Whom the DHT alone sought is nobody's business but its own.
+  const bool claimed = claimed_.erase(event.peer) > 0;
+  return sought && !claimed;
+}
+
+void DhtHost::on_path_changed(Instant now, NodeCore& node, const PeerPathChanged& event) {
+  const auto found = links_.find(event.peer);
+  if (found == links_.end()) return;
+  Link& link = found->second;
+  link.direct = !event.to_relay && !event.to_turn;
+  link.scope = AddressScope::public_internet;
+  if (link.direct) {
+    link.scope = scope_of(event.to.remote.ip, node.address_rules());
+    book_.set_group(link.peer, group_of(event.to.remote.ip, node.address_rules()));
+  }
+  tiers_.remove(link.peer);
+  if (!link.deaf) core_.handle(now, peer::PathChanged{link.peer, event.rtt});
+}
+
+void DhtHost::set_deaf(Instant now, const NodeId& peer) {
+  const auto found = links_.find(peer);
+  if (found == links_.end() || found->second.deaf) return;
+  found->second.deaf = true;
+  core_.handle(now, peer::Down{found->second.peer});
+}
+
+PeerHandle DhtHost::intern(const NodeId& id) {
+  PeerHandle peer = book_.intern(id);
+  if (peer != no_peer) return peer;
+  sweep();
+  peer = book_.intern(id);
+  if (peer == no_peer) ++record_counts_.no_room;
+  return peer;
+}
+
+// The core's queues are empty between its turns, so all it names is marked.
+void DhtHost::sweep() {
+  PeerBook::Sweep sweep(book_);
+  core_.mark(sweep);
+  for (const auto& [id, link] : links_)
+    sweep.mark(link.peer);
+  for (const Announced& one : announced_)
+    sweep.mark(one.peer);
+  if (question_) sweep.mark(question_->from);
+  const auto mark = [&](const NodeId& id) {
+    if (const PeerHandle peer = book_.find(id); peer != no_peer) sweep.mark(peer);
+  };
+  for (const Resolve& resolve : resolves_)
+    mark(resolve.target);
+  for (const Dial& dial : dials_)
+    mark(dial.peer);
+  for (const NodeId& id : wanted_)
+    mark(id);
+  (void)sweep.finish();
+}
+
+// Messages.
+
+RecordLink DhtHost::record_link(Instant now, const NodeCore& node, const Link& link) const {
+  return {link.scope, node.wall_time(now), node.address_rules()};
+}
+
+void DhtHost::on_message(Instant now, NodeCore& node, const MessageStreams::Arrived& arrived) {
+  const auto found = links_.find(arrived.from);
+  if (found == links_.end() || found->second.deaf) return;
+  Link& link = found->second;
+  const RecordLink over = record_link(now, node, link);
+  auto message = dht::decode_message(arrived.message, book_, link.peer, over, record_counts_);
+  if (!message) {
+    if (!is_fault(message.error())) return;
+    ++messages_malformed_;
+    set_deaf(now, arrived.from);
+    if (link.ours && !is_used(node, arrived.from)) {
+      node.disconnect(now, arrived.from, "what it says in the DHT is malformed");
+    }
+    return;
+  }
+  question_.reset();
+  if (const auto* asked = std::get_if<dht::FindNode>(&message->body)) {
+    question_ = {link.peer, message->request, asked->target};
+    if (asked->target == DhtKey::of(arrived.from)) remember_announced(now, link.peer);
+  } else if (!dht::is_request(message->body)) {
+    tiers_.add_sample(now, link.peer, node.connectivity().path_info(arrived.from).latest_rtt);
+  }
+  core_.handle(now, peer::Received<dht::Message>{link.peer, std::move(*message)});
+  pump(now, node);
+  question_.reset();
+  check_resolves(now, node);
+}
+
+void DhtHost::send(Instant now, NodeCore& node, peer::Send<dht::Message> output) {
+  const NodeId id = book_.id(output.to);
+  const auto found = links_.find(id);
+  if (found == links_.end() || found->second.deaf) return;
+  Link& link = found->second;
+  if (auto* nodes = std::get_if<dht::Nodes>(&output.message.body)) {
+    const bool answer =
+        question_ && question_->from == output.to && question_->request == output.message.request;
+    if (answer) name_announced(now, *nodes);
+  }
+  const bool show = link.shown != own_.sequence();
+  const ByteView record = show ? own_.record_for(link.scope) : ByteView();
+  const Bytes bytes =
+      dht::encode_message(output.message, book_, record, record_link(now, node, link));
+  if (!streams_.send(now, node.connectivity(), id, bytes)) {
+    ++messages_dropped_;
+    return;
+  }
+  if (show) link.shown = own_.sequence();
+}
+
+void DhtHost::remember_announced(Instant now, PeerHandle peer) {
+  std::erase_if(announced_,
+                [&](const Announced& one) { return one.peer == peer || one.until <= now; });
+  announced_.push_back({peer, now + announced_for});
+  if (announced_.size() <= announced_max) return;
+  const DhtKey here = DhtKey::of(self_id_);
+  const auto farthest = std::ranges::max_element(announced_, {}, [&](const Announced& one) {
+    return distance(here, DhtKey::of(book_.id(one.peer)));
+  });
+  announced_.erase(farthest);
+}
+
+void DhtHost::name_announced(Instant now, dht::Nodes& answer) const {
+  const auto sought = std::ranges::find_if(announced_, [&](const Announced& one) {
+    return one.until > now && one.peer != question_->from &&
+           DhtKey::of(book_.id(one.peer)) == question_->target;
+  });
+  if (sought == announced_.end() || book_.record(sought->peer).empty()) return;
+  std::erase(answer.nodes, sought->peer);
+  answer.nodes.insert(answer.nodes.begin(), sought->peer);
+  if (answer.nodes.size() > dht::contacts_max) answer.nodes.pop_back();
+}
+
+void DhtHost::pump(Instant now, NodeCore& node) {
+  for (bool more = true; more;) {
+    more = false;
+    while (auto output = core_.poll_output()) {
+      more = true;
+      if (auto* send_to = std::get_if<peer::Send<dht::Message>>(&*output)) {
+        send(now, node, std::move(*send_to));
+      } else if (const auto* open_to = std::get_if<peer::Open>(&*output)) {
+        open(now, node, open_to->peer);
+      } else if (const auto* close_to = std::get_if<peer::Close>(&*output)) {
+        close(now, node, close_to->peer);
+      }
+    }
+    while (auto event = core_.poll_event()) {
+      more = true;
+      std::visit([&](auto& one) { on_event(now, node, one); }, *event);
+    }
+    if (inputs_.empty()) continue;
+    more = true;
+    auto input = std::move(inputs_.front());
+    inputs_.pop_front();
+    core_.handle(now, std::move(input));
+  }
+}
+
+// What the core wants.
+
+void DhtHost::open(Instant now, NodeCore& node, PeerHandle peer) {
+  const NodeId id = book_.id(peer);
+  if (const auto link = links_.find(id); link != links_.end()) {
+    if (link->second.deaf) {
+      inputs_.emplace_back(peer::Unreachable{peer});
+    } else {
+      const Duration rtt = node.connectivity().path_info(id).smoothed_rtt;
+      inputs_.emplace_back(peer::Up{peer, rtt});
+    }
+    return;
+  }
+  const auto paths = paths_to_peer(now, node, id);
+  const auto dialled = node.connect(now, id, paths);
+  if (dialled || dialled.error() == PathErrc::already_connected) {
+    wanted_.insert(id);
+  } else {
+    inputs_.emplace_back(peer::Unreachable{peer});
+  }
+}
+
+void DhtHost::close(Instant now, NodeCore& node, PeerHandle peer) {
+  const NodeId id = book_.id(peer);
+  const auto link = links_.find(id);
+  if (link == links_.end() || !link->second.ours || is_used(node, id)) return;
+  node.disconnect(now, id, "the DHT keeps others");
+}
+
+bool DhtHost::is_used(const NodeCore& node, const NodeId& peer) const {
+  if (claimed_.contains(peer)) return true;
+  const auto relays = node.relays().relays();
+  return std::ranges::any_of(relays, [&](const RelayReport& one) { return one.id == peer; });
+}
+
+void DhtHost::claim(const NodeId& peer) {
+  claimed_.insert(peer);
+  if (const auto link = links_.find(peer); link != links_.end()) link->second.ours = false;
+}
+
+// Now and then.
+
+void DhtHost::advance(Instant now, NodeCore& node) {
+  if (stopped_ || (!dirty_ && now < next_)) return;
+  dirty_ = false;
+  streams_.handle_timeout(now, node.connectivity());
+  if (own_.handle_timeout(now, node)) {
+    update_role(node);
+    announce_at_ = std::min(announce_at_, now);
+  }
+  while (const auto arrived = streams_.poll_arrived())
+    on_message(now, node, *arrived);
+  tiers_.handle_timeout(now);
+  if (const auto tiers = tiers_.poll_tiers()) core_.handle(now, peer::TiersChanged{*tiers});
+  core_.set_wall_time(now, node.wall_time(now));
+  core_.handle_timeout(now);
+  pump(now, node);
+  if (join_at_ <= now) join(now, node);
+  const bool joined = !core_.table().contacts().empty();
+  if (joined && !was_joined_) {
+    announce_at_ = std::min(announce_at_, now);
+    announce_pause_ = announce_first;
+  }
+  if (!joined && was_joined_) join_at_ = now;
+  was_joined_ = joined;
+  if (announce_at_ <= now) announce(now);
+  start_waiting_resolves(now, node);
+  pump(now, node);
+  advance_dials(now, node);
+  put_again(now, node);
+  pump(now, node);
+  if (book_.size() > book_capacity / 4 * 3) sweep();
+  next_ = std::min({core_.poll_timeout(), streams_.poll_timeout(), own_.poll_timeout(),
+                    tiers_.poll_timeout(), join_at_, announce_at_});
+  for (const Dial& dial : dials_)
+    next_ = std::min(next_, dial.relays_until);
+  for (const Resolve& resolve : resolves_)
+    next_ = std::min(next_, resolve.waits_until);
+  for (const OwnValue& value : own_values_)
+    next_ = std::min(next_, value.again);
+}
+
+// Whoever is connected, and the next few of the list.
+void DhtHost::join(Instant now, NodeCore& node) {
+  join_at_ = never;
+  if (!core_.table().contacts().empty()) {
+    join_pause_ = bootstrap_first;
+    return;
+  }
+  std::vector<PeerHandle> known;
+  const auto add = [&](const NodeId& id) {
+    const PeerHandle peer = id == self_id_ ? no_peer : intern(id);
+    if (peer != no_peer && std::ranges::find(known, peer) == known.end()) known.push_back(peer);
+  };
+  for (const auto& [id, link] : links_) {
+    if (!link.deaf && known.size() < bootstrap_at_once) add(id);
+  }
+  // Relays are nodes of the mesh as a rule.
+  for (const RelayReport& relay : node.relays().relays()) {
+    if (relay.up) add(relay.id);
+  }
+  const std::size_t count = std::min(bootstrap_at_once, config_.bootstrap.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    add(config_.bootstrap[bootstrap_next_ % config_.bootstrap.size()].id);
+    ++bootstrap_next_;
+    ++bootstraps_tried_;
+  }
+  if (known.empty() && config_.bootstrap.empty()) return;  // somebody may still come
+  if (!known.empty()) core_.bootstrap(now, known);
+  join_at_ = now + rng_.between(join_pause_ * 4 / 5, join_pause_ * 6 / 5);
+  join_pause_ = std::min(2 * join_pause_, bootstrap_pause_max);
+}
+
+void DhtHost::announce(Instant now) {
+  announce_at_ = now + rng_.between(announce_pause_ * 4 / 5, announce_pause_ * 6 / 5);
+  announce_pause_ = std::min(2 * announce_pause_, announce_interval);
+  if (core_.table().contacts().empty()) return;
+  (void)core_.find_node(now, DhtKey::of(self_id_));  // refused: the next one will do
+}
+
+void DhtHost::update_role(const NodeCore& node) {
+  if (config_.role == DhtRole::server) return core_.set_server(true);
+  if (config_.role == DhtRole::client || node.policy() == PathPolicy::relay_only) {
+    return core_.set_server(false);
+  }
+  const AddressRules rules = node.address_rules();
+  const auto& nat = node.nat();
+  const bool shut =
+      nat && (nat->profile.translated == Finding::yes || nat->profile.udp_blocked == Finding::yes ||
+              nat->profile.filtering > NatBehaviour::endpoint_independent);
+  AddressScope reach = reached_in_;
+  for (const LocalEndpoint& endpoint : node.endpoints()) {
+    const AddressScope scope = scope_of(endpoint.address.ip, rules);
+    if (scope == AddressScope::public_internet && shut) continue;
+    reach = std::max(reach, scope);
+  }
+  for (const SocketAddress& mapped : node.mapped_addresses().addresses)
+    reach = std::max(reach, scope_of(mapped.ip, rules));
+  AddressScope met = AddressScope::unusable;
+  for (const auto& [id, link] : links_)
+    met = std::max(met, link.scope);
+  core_.set_server(reach >= met);
+}
+
+// What is worth keeping.
+
+std::vector<DhtContact> DhtHost::contacts_to_keep(Instant now, const NodeCore& node) const {
+  std::vector<PeerHandle> peers = core_.contacts_to_keep();
+  // A node that was up for a moment has few contacts, but has met some.
+  for (const auto& [id, link] : links_) {
+    if (std::ranges::find(peers, link.peer) == peers.end()) peers.push_back(link.peer);
+  }
+  std::vector<DhtContact> contacts;
+  for (const PeerHandle peer : peers) {
+    if (contacts.size() >= bootstrap_max / 2) break;
+    const NodeId& id = book_.id(peer);
+    const auto where = whereabouts(now, node, id);
+    if (where && !where->addresses.empty()) contacts.push_back({id, where->addresses});
+  }
+  return contacts;
+}
+
+std::vector<DhtPeer> DhtHost::peers() const {
+  std::vector<DhtPeer> peers;
+  for (const PeerHandle peer : core_.contacts_to_keep()) {
+    DhtPeer one{.node = book_.id(peer)};
+    const dht::Contact* contact = core_.table().find(peer);
+    one.rtt = tiers_.rtt(peer);
+    if (!one.rtt && contact != nullptr) one.rtt = contact->rtt();
+    if (one.rtt) one.tier = static_cast<unsigned>(core_.tiers().tier_of(*one.rtt));
+    one.connected = links_.contains(one.node);
+    peers.push_back(one);
+  }
+  return peers;
+}
+
+DhtStatus DhtHost::status() const {
+  const dht::Counters& counters = core_.counters();
+  DhtStatus status;
+  status.on = true;
+  status.server = core_.is_server();
+  status.contacts = core_.table().contacts().size();
+  status.connections = core_.links_up();
+  status.tiers = core_.tiers().count;
+  status.values = core_.store().size();
+  status.k = core_.adaptation().k();
+  status.alpha = core_.adaptation().alpha();
+  status.requests_sent = counters.requests_sent;
+  status.requests_answered = counters.requests_answered;
+  status.requests_failed = counters.requests_failed;
+  status.messages_malformed = messages_malformed_ + streams_.counters().malformed;
+  status.messages_dropped = messages_dropped_;
+  status.records_signed = own_.signed_count();
+  status.bootstraps_tried = bootstraps_tried_;
+  return status;
+}
+
+}  // namespace quicmesh
