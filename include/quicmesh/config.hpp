@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "quicmesh/dht.hpp"
 #include "quicmesh/keypair.hpp"
 #include "quicmesh/node_address.hpp"
 #include "quicmesh/runtime.hpp"
@@ -81,6 +82,13 @@ struct Config {
   /// far as they are of IPv4 and not on loopback alone. It costs two threads that sleep, and opens
   /// ports in somebody's router: so programs ask for it, as `quicmesh up` does.
   bool port_mapping = false;
+  /// Which part the node takes in the DHT, by which nodes find each other by NodeId alone.
+  DhtRole dht = DhtRole::automatic;
+  /// Nodes of the mesh to begin with; any one that answers is enough.
+  std::vector<NodeAddress> bootstrap;
+  /// A file that keeps nodes which were found, to begin with the next time; made if there is none.
+  /// Also keeps the number of the last record of where this node is. Empty: nothing is kept.
+  std::string dht_cache;
   /// Which paths connections that this node dials may use.
   Reach reach = Reach::any;
   /// Documentation and CGN ranges count as public addresses. For laboratories only.

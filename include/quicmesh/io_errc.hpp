@@ -26,6 +26,8 @@ enum class IoErrc {
   tcp_address_in_use,
   tcp_permission_denied,
   tcp_no_such_address,
+  dht_off,
+  node_not_found,
 };
 
 std::error_code make_error_code(IoErrc code);

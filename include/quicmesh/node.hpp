@@ -19,6 +19,7 @@
 
 #include "quicmesh/config.hpp"
 #include "quicmesh/connection.hpp"
+#include "quicmesh/dht.hpp"
 #include "quicmesh/event.hpp"
 #include "quicmesh/explanation.hpp"
 #include "quicmesh/node_address.hpp"
@@ -134,9 +135,10 @@ class Node : public std::enable_shared_from_this<Node> {
   /// handshake_timeout and so on; `last_reason` has the peer's words.
   /// Safe to cancel; the dial itself goes on.
   Task<Connection> connect(NodeAddress peer, std::string protocol);
-  /// By NodeId alone: to a peer that is connected, or being dialled, or over a relay of
-  /// `Config::relays` that has it. Fails with PathErrc::no_candidates without any relay, with
-  /// RelayErrc::not_here and the like if none has the peer.
+  /// By NodeId alone: to a peer that is connected, or being dialled, or that the DHT finds, or over
+  /// a relay of `Config::relays` that has it. Fails with IoErrc::node_not_found if the DHT knows no
+  /// address of it; without the DHT, with PathErrc::no_candidates if there is no relay either, and
+  /// with RelayErrc::not_here and the like if none has the peer.
   Task<Connection> connect(NodeId peer, std::string protocol);
 
   /// Spawns `handler` for each stream that a peer opens under `protocol`. The Stream is reset if
@@ -171,6 +173,26 @@ class Node : public std::enable_shared_from_this<Node> {
   /// Why the connection to `peer` is as it is, or why there is none. Decisions about the last 256
   /// peers are kept, 64 each.
   Task<Explanation> why(NodeId peer);
+  // The DHT (docs/guide/dht.md). All fail with IoErrc::dht_off if the node takes no part in it,
+  // and with DhtErrc::too_many_queries beyond 64 at once.
+
+  /// Keeps `value`, at most 1,024 bytes, on the nodes nearest to its hash, for a day; this node
+  /// puts it again meanwhile. Fails with DhtErrc::value_too_long.
+  Task<StoredValue> dht_put(Bytes value);
+  /// The same under a name of this node's own, of at most 32 bytes, instead of what stood there.
+  /// Others find it by the key in the result.
+  Task<StoredValue> dht_put(std::string name, Bytes value);
+  Task<FoundValue> dht_get(ValueKey key);
+  /// What this node itself has put under `name`, wherever it did so.
+  Task<FoundValue> dht_get(std::string name);
+  /// The nodes nearest to `target`, which may be any 32 bytes.
+  Task<FoundNodes> dht_find(NodeId target);
+  /// Where `node` says that it is. It does not connect to it, and asks nobody while the record that
+  /// is at hand holds.
+  Task<ResolvedNode> resolve(NodeId node);
+  /// The nodes in the routing table, with what was measured of them.
+  Task<std::vector<DhtPeer>> dht_peers();
+  Task<DhtStatus> dht_status();
   /// Says that the machine's network has changed: all paths are probed at once, peers hear where
   /// this node is now, relays are asked whether they are there, and the NAT is looked at again. The
   /// node notices by itself where the system tells (Linux: netlink, within 0.1 to 1 s); an

@@ -4,6 +4,7 @@
 #include "quicmesh/bytes.hpp"
 #include "quicmesh/config.hpp"
 #include "quicmesh/connection.hpp"
+#include "quicmesh/dht.hpp"
 #include "quicmesh/event.hpp"
 #include "quicmesh/io_errc.hpp"
 #include "quicmesh/keypair.hpp"

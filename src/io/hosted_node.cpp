@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "io/dht_cache.hpp"
 #include "io/event_loop.hpp"
 #include "io/local_addresses.hpp"
 
@@ -53,6 +54,34 @@ Result<std::unique_ptr<HostedNode>> HostedNode::create(QuicConfig config, Keypai
   node->core_ = std::move(*core);
   node->core_->set_wall_time(EventLoop::now(), wall_time());
   return node;
+}
+
+HostedNode::~HostedNode() {
+  if (core_) save_dht(EventLoop::now());
+}
+
+void HostedNode::join_dht(Instant now, DhtHostConfig config, std::string cache_file) {
+  dht_file_ = std::move(cache_file);
+  dht_saved_at_ = now;
+  if (!dht_file_.empty()) {
+    DhtCache cache = load_dht_cache(dht_file_);
+    config.last_sequence = std::max(config.last_sequence, cache.sequence);
+    config.bootstrap.insert(config.bootstrap.end(), cache.contacts.begin(), cache.contacts.end());
+  }
+  auto dht = std::make_unique<DhtHost>(now, std::move(config), core_->id(), secure_rng_);
+  dht_ = dht.get();
+  core_->add_service(std::move(dht));
+}
+
+// The file is small, and what is lost with it is found again: nobody waits for the disk, and a
+// failure is not worth a word.
+void HostedNode::save_dht(Instant now) {
+  if (dht_ == nullptr || dht_file_.empty()) return;
+  dht_saved_at_ = now;
+  DhtCache cache{dht_->own_records().sequence(), dht_->contacts_to_keep(now, *core_)};
+  // Nobody was met: those that were begun with are still the best that is known.
+  if (cache.contacts.empty()) cache.contacts = load_dht_cache(dht_file_).contacts;
+  (void)save_dht_cache(dht_file_, cache);
 }
 
 void HostedNode::announce(Instant now, std::vector<SocketInfo> sockets) {
@@ -151,6 +180,7 @@ void HostedNode::settle(MutableByteView buffer) {
   if (tunnels_ && tunnels_->work_waits() && !tunnels_received_) receive_from_tunnels(buffer);
   tunnels_received_ = false;
   const Instant now = EventLoop::now();
+  if (now - dht_saved_at_ >= dht_save_interval) save_dht(now);
   client_->apply(now, *this);
   // Not only when due: it also brings the events of received packets to light, so that the user's
   // thread wakes while this one still writes acknowledgements.

@@ -19,6 +19,7 @@
 #include "io/relay_gather.hpp"
 #include "io/socket_table.hpp"
 #include "io/tunnel_set.hpp"
+#include "node/dht_host.hpp"
 #include "node/node_core.hpp"
 #include "quicmesh/keypair.hpp"
 
@@ -37,7 +38,10 @@ class HostedNode {
   static constexpr std::size_t trains_per_turn = 16;
   /// How long to wait after ENOBUFS, which no readiness event ends.
   static constexpr Duration no_buffers_pause = 200us;
+  /// What the DHT has found is saved so often.
+  static constexpr Duration dht_save_interval = 5min;
 
+  ~HostedNode();
   static Result<std::unique_ptr<HostedNode>> create(QuicConfig config, Keypair identity,
                                                     std::vector<UdpSocket> sockets);
 
@@ -52,6 +56,11 @@ class HostedNode {
   [[nodiscard]] NodeCore& core() { return *core_; }
   /// The tunnels that live connections use, or over which their ends answer probes; in order.
   [[nodiscard]] std::vector<SocketId> live_tunnels() const;
+  /// Takes part in the DHT from now on; once, before the node runs. What is found is kept in
+  /// `cache_file`, if one is given, and begun with (dht_cache.hpp).
+  void join_dht(Instant now, DhtHostConfig config, std::string cache_file);
+  /// Null if the node takes no part.
+  [[nodiscard]] DhtHost* dht() { return dht_; }
   /// Tells the core where others on the machine's networks reach these sockets, now and whenever
   /// the network changes.
   void announce(Instant now, std::vector<SocketInfo> sockets);
@@ -109,6 +118,7 @@ class HostedNode {
   bool serve_tunnel_requests();
   bool deliver_tunnel_events(Instant now);
   Result<void> make_tunnels();
+  void save_dht(Instant now);
 
   Keypair identity_;
   SystemRng secure_rng_;
@@ -116,6 +126,9 @@ class HostedNode {
   std::vector<SocketInfo> announced_;
   std::unique_ptr<TunnelSet> tunnels_;  // made when first used
   std::unique_ptr<NodeCore> core_;
+  DhtHost* dht_ = nullptr;  // of the core's services
+  std::string dht_file_;
+  Instant dht_saved_at_{};
   std::shared_ptr<NodeClient> client_;  // shared with the handles of the public API
   std::optional<Held> held_;
   Instant deadline_{};

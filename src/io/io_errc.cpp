@@ -12,7 +12,7 @@ constexpr int code_of(IoErrc code) {
   return static_cast<int>(code);
 }
 
-constexpr std::array<ErrorText, 19> texts{{
+constexpr std::array<ErrorText, 21> texts{{
     {code_of(IoErrc::address_in_use), "the address is in use by another socket",
      "choose another port, or 0 for any free one; `ss -ulpn` shows who has it"},
     {code_of(IoErrc::permission_denied), "the system does not permit this address or socket",
@@ -50,6 +50,10 @@ constexpr std::array<ErrorText, 19> texts{{
      "ports below 1024 need CAP_NET_BIND_SERVICE; look at the sandbox or firewall otherwise"},
     {code_of(IoErrc::tcp_no_such_address), "the machine has no such TCP address for relay clients",
      "`ip address` lists those it has; 0.0.0.0 and [::] mean all of them"},
+    {code_of(IoErrc::dht_off), "this node takes no part in the DHT",
+     "start it with a bootstrap node (--bootstrap), or as a server (DhtRole::server)"},
+    {code_of(IoErrc::node_not_found), "the DHT knows no address of the node",
+     "say where it is: NODEID@host:port; or begin with a node of its mesh (--bootstrap)"},
 }};
 
 constinit const HintedCategory category("quicmesh.io", texts);

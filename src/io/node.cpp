@@ -110,8 +110,29 @@ Task<std::vector<SocketAddress>> resolve_turn_servers(std::vector<TurnAccount> a
   co_return servers;
 }
 
+/// Those whose names have addresses now; the others are left out.
+Task<std::vector<DhtContact>> resolve_bootstrap(std::vector<NodeAddress> nodes) {
+  std::vector<DhtContact> contacts;
+  for (const NodeAddress& node : nodes) {
+    DhtContact contact{node.id, {}};
+    for (const HostPort& host : node.addresses) {
+      auto lookup = io::resolve(host);
+      const auto found = co_await std::move(lookup);
+      if (found) contact.addresses.insert(contact.addresses.end(), found->begin(), found->end());
+    }
+    contacts.push_back(std::move(contact));
+  }
+  co_return contacts;
+}
+
+bool takes_part_in_dht(const Config& config) {
+  if (config.dht != DhtRole::automatic) return config.dht != DhtRole::off;
+  return !config.bootstrap.empty() || !config.dht_cache.empty();
+}
+
 /// What a node is told to use besides its sockets, with names resolved.
 struct Helpers {
+  std::vector<DhtContact> bootstrap;
   std::vector<RelayHint> relays;
   std::vector<SocketAddress> turn_servers;  // one for each of Config::turn
 };
@@ -171,6 +192,12 @@ Result<HubPointer> start_hub(const Executor& executor, Config& config, const Hel
   if (stun) (*hosted)->core().serve_stun(*stun);
   const auto reachable = set_up_reach(**hosted, config, infos, helpers);
   if (!reachable) return failure(reachable.error());
+  if (takes_part_in_dht(config)) {
+    DhtHostConfig dht;
+    dht.role = config.dht;
+    dht.bootstrap = helpers.bootstrap;
+    (*hosted)->join_dht(io::EventLoop::now(), std::move(dht), config.dht_cache);
+  }
   std::vector<SocketAddress> tunnel_addresses;
   for (const SocketAddress& wanted : config.relay_tls_listen) {
     const auto bound = (*hosted)->listen_for_tunnels(wanted);
@@ -243,6 +270,10 @@ Task<std::shared_ptr<Node>> Node::start(Executor executor, Config config) {
   auto turn_servers = co_await std::move(resolving_turn);
   if (!turn_servers) co_return failure(turn_servers.error());
   helpers.turn_servers = std::move(*turn_servers);
+  auto resolving_bootstrap = resolve_bootstrap(config.bootstrap);
+  auto bootstrap = co_await std::move(resolving_bootstrap);
+  if (!bootstrap) co_return failure(bootstrap.error());
+  helpers.bootstrap = std::move(*bootstrap);
   auto hub = start_hub(executor, config, helpers);
   if (!hub) co_return failure(hub.error());
   co_return std::shared_ptr<Node>(new Node(std::move(*hub)));

@@ -49,6 +49,10 @@ struct OpenReply : Reply {
   std::shared_ptr<StreamState> stream;
 };
 
+struct DhtReply : Reply {
+  std::optional<DhtOutcome> outcome;
+};
+
 class NodeHub final : public NodeClient, public std::enable_shared_from_this<NodeHub> {
  public:
   NodeHub(Executor executor, NodeId id, std::vector<SocketInfo> sockets,
@@ -109,6 +113,12 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   [[nodiscard]] std::string last_reason(const NodeId& peer);
   Task<NodeStatus> status();
   Task<void> close();
+
+  // The DHT (node_hub_dht.cpp).
+  using BeginDht = std::move_only_function<Result<DhtTicket>(Instant, HostedNode&, DhtHost&)>;
+  /// What `begin` began comes to its end, which is of type T.
+  template <class T>
+  Task<T> ask_dht(BeginDht begin);
 
   // NodeClient: the network thread (node_hub_network.cpp).
   void apply(Instant now, HostedNode& node) override;
@@ -192,6 +202,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void on_event(PeerStreamsAvailable& event);
   void on_event(PeerDatagram& event);
   void on_event(NodeClosed& event);
+  void on_news(DhtOutcome& outcome);
+  void on_news(DhtDialFailed& failed);
   void report(Event event);
   void take_mappings(const PortMappingNews& news);
   void stop_mapping();
@@ -261,6 +273,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   boost::unordered_flat_map<StreamKey, std::shared_ptr<StreamState>, KeyHash> streams_;
   boost::unordered_flat_map<StreamKey, std::shared_ptr<FlowState>, KeyHash> flows_;
   std::vector<NodeEvent> inbox_;
+  std::vector<DhtNews> dht_inbox_;
+  std::map<DhtTicket, std::shared_ptr<DhtReply>> dht_replies_;
   Batch batch_;
   std::vector<Command> after_;  // what events ask of the core
   std::vector<Command> running_;

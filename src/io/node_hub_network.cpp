@@ -55,7 +55,11 @@ bool NodeHub::deliver(Instant now, HostedNode& node) {
   NodeCore& core = node.core();
   while (auto event = core.poll_event())
     inbox_.push_back(std::move(*event));
-  const bool idle = inbox_.empty() && after_.empty();
+  if (node.dht() != nullptr) {
+    while (auto news = node.dht()->poll_news())
+      dht_inbox_.push_back(std::move(*news));
+  }
+  const bool idle = inbox_.empty() && after_.empty() && dht_inbox_.empty();
   if (idle && flushing_.empty() && unready_flows_.empty()) return false;
   const Turn turn(*this);
   {
@@ -63,8 +67,12 @@ bool NodeHub::deliver(Instant now, HostedNode& node) {
     for (NodeEvent& event : inbox_) {
       std::visit([this](auto& one) { on_event(one); }, event);
     }
+    for (DhtNews& news : dht_inbox_) {
+      std::visit([this](auto& one) { on_news(one); }, news);
+    }
   }
   inbox_.clear();
+  dht_inbox_.clear();
   if (inbox_.capacity() > inbox_kept) std::vector<NodeEvent>().swap(inbox_);
   if (std::exchange(streams_lost_, false)) heap_trim_.want(now);
   bool changed = !after_.empty();

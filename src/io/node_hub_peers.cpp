@@ -87,8 +87,11 @@ Task<Connection> NodeHub::connect(NodeAddress address, std::string protocol) {
     NodeCore& core = node.core();
     std::error_code error;
     const bool connected = core.connectivity().connected(peer);
+    if (node.dht() != nullptr) node.dht()->claim(peer);
     if (!connected || !paths.empty()) {
-      const auto dialled = core.connect(now, peer, paths);
+      const bool by_id = paths.empty() && node.dht() != nullptr;
+      const auto dialled =
+          by_id ? node.dht()->dial(now, core, peer) : core.connect(now, peer, paths);
       if (!dialled && dialled.error() != PathErrc::already_connected) error = dialled.error();
     }
     const std::scoped_lock lock(mutex_);
