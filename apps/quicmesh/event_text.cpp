@@ -67,7 +67,21 @@ std::string pong_text(const Object& event) {
                      ms_of(event, "rtt_us"), member(event, "path"), member(event, "remote"));
 }
 
+std::string lookup_text(const Object& event) {
+  return fmt::format("{}: {} hops, {} requests, {:.1f} ms{}",
+                     flag_of(event, "found") ? "found" : "not found", integer_of(event, "hops"),
+                     integer_of(event, "queries"), number_of(event, "ms"),
+                     flag_of(event, "complete") ? "" : ", not complete");
+}
+
+std::string resolved_text(const Object& event) {
+  const std::string relays = list_of(event, "relays");
+  return fmt::format("{}\naddresses {}{}", member(event, "node_id"), list_of(event, "addresses"),
+                     relays.empty() ? "" : "\nrelays    " + relays);
+}
+
 std::string summary_text(const Object& event) {
+  if (event.contains("hops")) return lookup_text(event);
   std::string text =
       fmt::format("{} sent, {} received", integer_of(event, "sent"), integer_of(event, "received"));
   if (event.contains("first_byte_ms") && event.at("first_byte_ms").is_number())
@@ -98,8 +112,10 @@ std::string offer_text(const Object& event) {
 }
 
 std::string peer_text(const Object& event) {
-  return fmt::format("{}  {} by {}, {:.1f} ms", member(event, "peer"), member(event, "path"),
-                     member(event, "remote"), ms_of(event, "rtt_us"));
+  const bool has_tier = event.contains("tier") && event.at("tier").is_number();
+  return fmt::format("{}  {} by {}, {:.1f} ms{}", member(event, "peer"), member(event, "path"),
+                     member(event, "remote"), ms_of(event, "rtt_us"),
+                     has_tier ? fmt::format(", tier {}", integer_of(event, "tier")) : "");
 }
 
 /// One member a line.
@@ -205,6 +221,14 @@ constexpr std::array forms{
                               member(event, "node_id"), member(event, "public_key"));
          }},
     Form{"peer", peer_text},
+    Form{"stored",
+         [](const Object& event) {
+           return fmt::format("{}  kept by {} nodes", member(event, "key"),
+                              integer_of(event, "stored"));
+         }},
+    Form{"value", [](const Object& event) { return member(event, "value"); }},
+    Form{"node", [](const Object& event) { return member(event, "node_id"); }},
+    Form{"resolved", resolved_text},
     Form{"path", path_text},
     Form{"why", why_text},
     Form{"doctor", doctor_text},

@@ -20,6 +20,7 @@ void add_setting(CLI::App& command, Invocation& invocation, const std::string& n
 void add_node_settings(CLI::App& command, Invocation& invocation) {
   add_setting(command, invocation, "--listen", "listen");
   add_setting(command, invocation, "--bootstrap", "bootstrap");
+  add_setting(command, invocation, "--dht", "dht");
   add_setting(command, invocation, "--congestion", "congestion");
   add_setting(command, invocation, "--idle-timeout", "idle_timeout");
   add_setting(command, invocation, "--keep-alive", "keep_alive");

@@ -37,6 +37,7 @@ void add_up_command(CLI::App& app, Invocation& invocation);
 void add_status_commands(CLI::App& app, Invocation& invocation);
 void add_doctor_command(CLI::App& app, Invocation& invocation);
 void add_ping_command(CLI::App& app, Invocation& invocation);
+void add_dht_command(CLI::App& app, Invocation& invocation);
 void add_send_command(CLI::App& app, Invocation& invocation);
 void add_recv_command(CLI::App& app, Invocation& invocation);
 void add_config_command(CLI::App& app, Invocation& invocation);

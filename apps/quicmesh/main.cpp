@@ -85,6 +85,7 @@ int run(int argc, char** argv) {
   add_status_commands(app, invocation);
   add_doctor_command(app, invocation);
   add_ping_command(app, invocation);
+  add_dht_command(app, invocation);
   add_send_command(app, invocation);
   add_recv_command(app, invocation);
   add_config_command(app, invocation);

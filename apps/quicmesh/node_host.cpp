@@ -39,6 +39,8 @@ asio::awaitable<Outcome<void>> NodeHost::start(asio::thread_pool& pool) {
   started_ = std::chrono::steady_clock::now();
   Config config = settings_.node_config();
   config.port_mapping = config.port_mapping && stays;
+  // Nobody should remember a node that is gone in a moment.
+  if (!stays && config.dht == DhtRole::automatic) config.dht = DhtRole::client;
   std::string where;
   for (const SocketAddress& address : config.listen)
     where.append(where.empty() ? " on " : ", ").append(address.to_string());

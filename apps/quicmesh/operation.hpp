@@ -38,6 +38,10 @@ asio::awaitable<int> doctor_operation(Operation operation);
 asio::awaitable<int> ping_operation(Operation operation);
 asio::awaitable<int> send_operation(Operation operation);
 asio::awaitable<int> recv_operation(Operation operation);
+asio::awaitable<int> dht_put_operation(Operation operation);
+asio::awaitable<int> dht_get_operation(Operation operation);
+asio::awaitable<int> dht_find_operation(Operation operation);
+asio::awaitable<int> dht_resolve_operation(Operation operation);
 
 /// Runs what the request names. Ends with exit_usage if it names nothing that there is; nothing is
 /// thrown but cancellation.

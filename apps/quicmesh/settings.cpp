@@ -27,7 +27,9 @@ constexpr std::array specs{
                 "off error warn info debug trace"},
     SettingSpec{"json", Kind::flag, "false", "one JSON object a line on stdout"},
     SettingSpec{"listen", Kind::addresses, "", "where to receive; any free port without"},
-    SettingSpec{"bootstrap", Kind::nodes, "", "nodes to stay connected to"},
+    SettingSpec{"bootstrap", Kind::nodes, "", "nodes of the mesh to begin with, and to stay by"},
+    SettingSpec{"dht", Kind::choice, "automatic", "which part to take in the DHT",
+                "automatic off client server"},
     SettingSpec{"mdns", Kind::flag, "true", "reserved: nothing is looked for yet"},
     SettingSpec{"private", Kind::flag, "false", "reserved: nothing is announced yet"},
     SettingSpec{"path", Kind::choice, "any", "which paths to use", "any direct relay"},
@@ -130,6 +132,12 @@ std::string complaint(const SettingSpec& spec, const std::string& text) {
       return text.size() <= turn_text_max ? "" : "is too long";
   }
   return "";
+}
+
+DhtRole dht_role_of(std::string_view text) {
+  if (text == "off") return DhtRole::off;
+  if (text == "client") return DhtRole::client;
+  return text == "server" ? DhtRole::server : DhtRole::automatic;
 }
 
 }  // namespace
@@ -322,6 +330,9 @@ Config Settings::node_config() const {
   config.keep_alive = seconds("keep_alive");
   config.handshake_timeout = seconds("handshake_timeout");
   config.max_connections = count("max_connections");
+  config.bootstrap = nodes("bootstrap");
+  config.dht_cache = absolute_path(text("data")) + "/dht-cache";
+  config.dht = dht_role_of(text("dht"));
   config.relays = nodes("relay_via");
   config.stun_servers = addresses("stun");
   config.turn = turn_servers("turn");

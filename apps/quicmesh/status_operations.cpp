@@ -47,6 +47,24 @@ boost::json::object counters_of(const NodeStatus& status) {
           {"tunnel_turns_cut", status.tunnel_turns_cut}};
 }
 
+boost::json::value dht_of(const DhtStatus& status) {
+  if (!status.on) return nullptr;
+  return {{"role", status.server ? "server" : "client"},
+          {"contacts", status.contacts},
+          {"connections", status.connections},
+          {"tiers", status.tiers},
+          {"values", status.values},
+          {"k", status.k},
+          {"alpha", status.alpha},
+          {"requests_sent", status.requests_sent},
+          {"requests_answered", status.requests_answered},
+          {"requests_failed", status.requests_failed},
+          {"messages_malformed", status.messages_malformed},
+          {"messages_dropped", status.messages_dropped},
+          {"records_signed", status.records_signed},
+          {"bootstraps_tried", status.bootstraps_tried}};
+}
+
 boost::json::object path_of(std::size_t row, const PathStatus& path) {
   boost::json::object event{{"event", "path"},
                             {"row", row},
@@ -87,12 +105,23 @@ asio::awaitable<int> status_operation(Operation operation) {
   event["uptime_seconds"] = host.uptime();
   for (auto& [key, value] : counters_of(*status))
     event[key] = std::move(value);
+  auto asking_dht = host.node()->dht_status();
+  const auto dht = co_await std::move(asking_dht);
+  if (dht) event["dht"] = dht_of(*dht);
   operation.emit(event);
   co_return exit_done;
 }
 
 asio::awaitable<int> peers_operation(Operation operation) {
   const std::shared_ptr<Node> node = operation.host.node();
+  auto asking_dht = node->dht_peers();
+  const auto dht = co_await std::move(asking_dht);
+  const auto tier_of = [&](const NodeId& peer) -> boost::json::value {
+    if (!dht) return nullptr;
+    const auto found = std::ranges::find(*dht, peer, &DhtPeer::node);
+    if (found == dht->end() || !found->rtt) return nullptr;
+    return found->tier;
+  };
   for (const NodeId& peer : node->peers()) {
     auto asking = node->paths(peer);
     const auto paths = co_await std::move(asking);
@@ -106,6 +135,7 @@ asio::awaitable<int> peers_operation(Operation operation) {
                       {"remote", path.remote.to_string()},
                       {"leg", leg_name(path.over_tls)},
                       {"rtt_us", rtt_value(path.rtt)},
+                      {"tier", tier_of(peer)},
                       {"paths", paths->size()}});
     }
   }

@@ -1,0 +1,140 @@
+// The operations of `quicmesh dht`. A node that was started for the command joins first.
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+
+#include "operation.hpp"
+#include "quicmesh/dht.hpp"
+#include "text.hpp"
+
+namespace quicmesh::cli {
+namespace {
+
+constexpr Duration look_every = 50ms;
+constexpr Duration join_limit = 5s;
+
+Duration limit_of(const Operation& operation) {
+  return Duration(static_cast<Duration::rep>(number_of(operation.request, "timeout", 15) * 1e9));
+}
+
+/// Waits until the node knows somebody, for as long as that may take.
+asio::awaitable<void> wait_until_joined(std::shared_ptr<Node> node, Duration limit) {
+  const auto end = std::chrono::steady_clock::now() + std::min(limit, join_limit);
+  while (std::chrono::steady_clock::now() < end) {
+    auto asking = node->dht_status();
+    const auto status = co_await std::move(asking);
+    if (!status || !status->on || status->contacts > 0) co_return;
+    auto resting = pause_for(look_every);
+    co_await std::move(resting);
+  }
+}
+
+template <class T>
+asio::awaitable<std::optional<T>> ask(const Operation& operation, Task<T> task) {
+  const Duration limit = limit_of(operation);
+  auto joining = wait_until_joined(operation.host.node(), limit);
+  co_await std::move(joining);
+  auto limited = within(limit, std::move(task));
+  auto result = co_await std::move(limited);
+  if (result) co_return std::move(*result);
+  (void)operation.fail(make_failure("the DHT", result.error()));
+  co_return std::nullopt;
+}
+
+int finish(const Operation& operation, const LookupFigures& figures, bool found) {
+  operation.emit({{"event", "summary"},
+                  {"hops", figures.hops},
+                  {"queries", figures.queries},
+                  {"ms", std::chrono::duration<double, std::milli>(figures.took).count()},
+                  {"complete", figures.complete},
+                  {"found", found}});
+  return found ? exit_done : exit_failed;
+}
+
+std::optional<NodeId> target_of(const std::string& text) {
+  if (const auto key = ValueKey::parse(text)) return NodeId{key->bytes};
+  const auto id = NodeId::parse(text);
+  return id ? std::optional(*id) : std::nullopt;
+}
+
+}  // namespace
+
+asio::awaitable<int> dht_put_operation(Operation operation) {
+  const std::string key = text_of(operation.request, "key");
+  const std::string value = text_of(operation.request, "value");
+  const bool immutable = flag_of(operation.request, "immutable");
+  if (immutable && !value.empty()) {
+    co_return operation.fail(
+        usage_failure("an immutable value has no name", "quicmesh dht put --immutable VALUE"));
+  }
+  auto putting = immutable ? operation.host.node()->dht_put(to_bytes(key))
+                           : operation.host.node()->dht_put(key, to_bytes(value));
+  auto asking = ask(operation, std::move(putting));
+  const auto stored = co_await std::move(asking);
+  if (!stored) co_return exit_failed;
+  operation.emit({{"event", "stored"},
+                  {"key", stored->key.to_string()},
+                  {"stored", stored->stored},
+                  {"refused", stored->refused}});
+  co_return finish(operation, stored->figures, stored->stored > 0);
+}
+
+asio::awaitable<int> dht_get_operation(Operation operation) {
+  const std::string text = text_of(operation.request, "key");
+  const auto key = ValueKey::parse(text);
+  auto getting = key ? operation.host.node()->dht_get(*key) : operation.host.node()->dht_get(text);
+  auto asking = ask(operation, std::move(getting));
+  const auto found = co_await std::move(asking);
+  if (!found) co_return exit_failed;
+  if (found->value) {
+    const std::string value(found->value->begin(), found->value->end());
+    operation.emit({{"event", "value"},
+                    {"value", valid_utf8(value)},
+                    {"size_bytes", found->value->size()},
+                    {"sequence", found->sequence},
+                    {"holders", found->holders}});
+  }
+  co_return finish(operation, found->figures, found->value.has_value());
+}
+
+asio::awaitable<int> dht_find_operation(Operation operation) {
+  const std::string text = text_of(operation.request, "key");
+  const auto target = target_of(text);
+  if (!target) {
+    co_return operation.fail(usage_failure(fmt::format("\"{}\" is no key", printable(text)),
+                                           "write a NODEID, signed:HEX or immutable:HEX"));
+  }
+  auto finding = operation.host.node()->dht_find(*target);
+  auto asking = ask(operation, std::move(finding));
+  const auto found = co_await std::move(asking);
+  if (!found) co_return exit_failed;
+  for (const NodeId& node : found->nodes)
+    operation.emit({{"event", "node"}, {"node_id", node.to_hex()}});
+  co_return finish(operation, found->figures, !found->nodes.empty());
+}
+
+asio::awaitable<int> dht_resolve_operation(Operation operation) {
+  const auto node = node_of(operation.request, "key");
+  if (!node) co_return operation.fail(node.error());
+  auto resolving = operation.host.node()->resolve(node->id);
+  auto asking = ask(operation, std::move(resolving));
+  const auto resolved = co_await std::move(asking);
+  if (!resolved) co_return exit_failed;
+  if (resolved->found) {
+    boost::json::array addresses;
+    for (const SocketAddress& address : resolved->addresses)
+      addresses.emplace_back(address.to_string());
+    boost::json::array relays;
+    for (const NodeAddress& relay : resolved->relays)
+      relays.emplace_back(relay.to_string());
+    operation.emit({{"event", "resolved"},
+                    {"node_id", resolved->node.to_hex()},
+                    {"addresses", std::move(addresses)},
+                    {"relays", std::move(relays)},
+                    {"sequence", resolved->sequence}});
+  }
+  co_return finish(operation, resolved->figures, resolved->found);
+}
+
+}  // namespace quicmesh::cli

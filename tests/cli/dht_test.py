@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""The DHT: nodes that know one other node find all the others, and values. All on the loopback."""
+
+import unittest
+
+from harness import CliTest, TERMINATE
+
+SUMMARY = {"event", "hops", "queries", "ms", "complete", "found"}
+
+
+class Dht(CliTest):
+    def mesh(self, count):
+        """Nodes of which all but the first know the first alone."""
+        nodes = [self.start_node(data="node0")]
+        for number in range(1, count):
+            nodes.append(self.start_node("--bootstrap", nodes[0].address, data=f"node{number}"))
+        for number in range(count):
+            self.wait_until_joined(number, count - 1)
+        return nodes
+
+    def wait_until_joined(self, number, contacts):
+        """Until the node knows that many others."""
+        self.wait_until(lambda: self.dht_of(number)["contacts"] >= contacts,
+                        f"node {number} does not find {contacts} others")
+
+    def dht_of(self, number):
+        return self.ask(number, "status").last("status")["dht"]
+
+    def ask(self, number, *command):
+        return self.run_json(*command, "--data", self.folder / f"node{number}")
+
+    def test_a_node_is_dialled_by_its_id_alone(self):
+        nodes = self.mesh(4)
+        done = self.ask(1, "ping", nodes[3].node_id, "--count", 1)
+        self.assertEqual(done.code, 0, done.stderr)
+        self.assertEqual(done.last("summary")["received"], 1)
+        peers = self.ask(1, "peers").events
+        self.assertIn(nodes[3].node_id, [peer["peer"] for peer in peers])
+        self.assertTrue(all("tier" in peer and "rtt_us" in peer for peer in peers))
+        self.assertEqual(self.dht_of(2)["role"], "server")
+
+    def test_a_node_started_for_one_command_finds_others_as_well(self):
+        nodes = self.mesh(3)
+        done = self.run_json("ping", nodes[2].node_id, "--bootstrap", nodes[0].address, "--count", 1,
+                             "--data", self.folder / "other", "--listen", "127.0.0.1:0")
+        self.assertEqual(done.code, 0, done.stderr)
+        self.assertEqual(done.last("summary")["received"], 1)
+
+    def test_resolve_and_find_tell_where_nodes_are(self):
+        nodes = self.mesh(4)
+        done = self.ask(1, "dht", "resolve", nodes[2].node_id)
+        self.assertEqual(done.code, 0, done.stderr)
+        resolved = done.last("resolved")
+        self.assertIn(nodes[2].ready["listen"][0], resolved["addresses"])
+        self.assertLessEqual(SUMMARY, set(done.last("summary")))
+
+        done = self.ask(1, "dht", "find", nodes[3].node_id)
+        self.assertEqual(done.code, 0, done.stderr)
+        self.assertEqual(done.events[0]["node_id"], nodes[3].node_id)
+        done = self.ask(1, "dht", "resolve", "ab" * 32)
+        self.assertEqual(done.code, 1)
+        self.assertFalse(done.last("summary")["found"])
+        done = self.ask(1, "ping", "ab" * 32, "--count", 1, "--timeout", 20)
+        self.assertEqual(done.code, 1)
+        self.assertIn("knows no address", done.last("error")["message"])
+
+    def test_values_are_put_replaced_and_found_elsewhere(self):
+        self.mesh(3)
+        for text in ("hello", "good evening"):
+            done = self.ask(1, "dht", "put", "greeting", text)
+            self.assertEqual(done.code, 0, done.stderr)
+            stored = done.last("stored")
+            self.assertGreaterEqual(stored["stored"], 2)
+            self.assertRegex(stored["key"], r"^signed:[0-9a-f]{64}$")
+            self.assertEqual(self.ask(2, "dht", "get", stored["key"]).last("value")["value"], text)
+            self.assertEqual(self.ask(1, "dht", "get", "greeting").last("value")["value"], text)
+        stored = self.ask(0, "dht", "put", "--immutable", "for ever").last("stored")
+        self.assertRegex(stored["key"], r"^immutable:[0-9a-f]{64}$")
+        self.assertEqual(self.ask(2, "dht", "get", stored["key"]).last("value")["value"], "for ever")
+        done = self.ask(2, "dht", "get", "immutable:" + "0" * 64)
+        self.assertEqual(done.code, 1)
+        self.assertFalse(done.last("summary")["found"])
+
+    def test_what_cannot_be_is_one_line(self):
+        self.start_node(data="node0")
+        self.check_one_line(self.run_text("dht", "find", "nonsense", "--data", self.folder / "node0"), 2, "nonsense")
+        done = self.run_text("dht", "put", "x", "y" * 1025, "--data", self.folder / "node0")
+        self.check_one_line(done, 1, "1024 bytes")
+        self.start_node("--dht", "off", data="off")
+        done = self.run_text("dht", "get", "x", "--data", self.folder / "off")
+        self.check_one_line(done, 1, "takes no part in the DHT")
+
+    # The first node is gone by then: the others are remembered.
+    def test_a_restarted_node_begins_with_those_it_knew(self):
+        nodes = self.mesh(3)
+        self.assertEqual(nodes[2].end(TERMINATE), 0)
+        cache = (self.folder / "node2" / "dht-cache").read_text()
+        self.assertIn(nodes[1].ready["address"].split("@")[0], cache)
+        self.assertEqual(nodes[0].end(TERMINATE), 0)
+        self.start_node(data="node2")
+        self.wait_until_joined(2, 1)
+        done = self.ask(2, "ping", nodes[1].node_id, "--count", 1)
+        self.assertEqual(done.code, 0, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
