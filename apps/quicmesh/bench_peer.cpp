@@ -38,20 +38,6 @@ asio::awaitable<void> swallow(Stream stream) {
   (void)co_await std::move(finishing);  // a peer that has gone needs no end
 }
 
-asio::awaitable<void> echo(Stream stream) {
-  for (;;) {
-    auto reading = stream.read();
-    auto chunk = co_await std::move(reading);
-    if (!chunk) co_return;
-    if (chunk->empty()) break;
-    auto writing = stream.write(std::move(*chunk));
-    const auto written = co_await std::move(writing);
-    if (!written) co_return;
-  }
-  auto finishing = stream.finish();
-  (void)co_await std::move(finishing);
-}
-
 /// Answers until its stdin ends; the nodes live as long.
 asio::awaitable<void> serve(BenchClient server, std::uint64_t count, std::string& error) {
   std::vector<std::shared_ptr<Node>> nodes;
@@ -64,7 +50,7 @@ asio::awaitable<void> serve(BenchClient server, std::uint64_t count, std::string
       co_return;
     }
     (void)(*node)->handle(std::string(sink_protocol), swallow);  // a new node handles nothing yet
-    (void)(*node)->handle(std::string(echo_protocol), echo);
+    (void)(*node)->handle(std::string(echo_protocol), echo_streams);
     addresses.emplace_back((*node)->node_address());
     nodes.push_back(*node);
   }
@@ -119,6 +105,20 @@ BenchReport run_client(BenchClient client, ClientBody body) {
 }
 
 }  // namespace
+
+asio::awaitable<void> echo_streams(Stream stream) {
+  for (;;) {
+    auto reading = stream.read();
+    auto chunk = co_await std::move(reading);
+    if (!chunk) co_return;
+    if (chunk->empty()) break;
+    auto writing = stream.write(std::move(*chunk));
+    const auto written = co_await std::move(writing);
+    if (!written) co_return;
+  }
+  auto finishing = stream.finish();
+  (void)co_await std::move(finishing);
+}
 
 void print_line(const boost::json::object& object) {
   std::printf("%s\n", to_text(object).c_str());

@@ -43,6 +43,9 @@ std::optional<BenchReport> run_end(const BenchOptions& options, ClientBody body)
 Task<std::shared_ptr<Node>> start_bench_node(const BenchValues& values,
                                              std::shared_ptr<Runtime> runtime);
 
+/// A handler of `echo_protocol`.
+boost::asio::awaitable<void> echo_streams(Stream stream);
+
 /// Prints `object` on a line of stdout at once, for the command that started this end.
 void print_line(const boost::json::object& object);
 

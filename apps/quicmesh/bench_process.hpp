@@ -35,6 +35,7 @@ class Figure {
  public:
   void add(double value) { values_.push_back(value); }
   [[nodiscard]] bool empty() const { return values_.empty(); }
+  [[nodiscard]] std::size_t count() const { return values_.size(); }
   /// The value below which `fraction` of all lie (nearest rank); 0 without any.
   [[nodiscard]] double quantile(double fraction) const;
   [[nodiscard]] double median() const { return quantile(0.5); }

@@ -12,6 +12,8 @@ std::span<const Bench> benches() {
       {"memory", "resident memory of an idle connection, 10,000 held", bench_memory},
       {"relay", "a relay in bulk, beside a bare forwarder and coturn; latency, flows, fairness",
        bench_relay},
+      {"dht", "put and get in a DHT of 200 real nodes, bootstrap, processor time of a lookup",
+       bench_dht},
       {"simulator", "the event queue, and simulated datagrams a second", bench_simulator},
   };
   return table;

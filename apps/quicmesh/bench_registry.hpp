@@ -39,6 +39,7 @@ BenchReport bench_connect(const BenchOptions& options);
 BenchReport bench_handshake(const BenchOptions& options);
 BenchReport bench_memory(const BenchOptions& options);
 BenchReport bench_relay(const BenchOptions& options);
+BenchReport bench_dht(const BenchOptions& options);
 BenchReport bench_simulator(const BenchOptions& options);
 
 /// All benchmarks, in the order of `bench list`.
