@@ -50,7 +50,9 @@ bool Demo::run() {
     return Entry{name, explanation, explanation, step};
   };
   constexpr Entry steps[] = {
-      {"start", "five nodes, each a process with a key of its own, meet on the loopback interface",
+      {"start",
+       "five nodes, each a process with a key of its own, meet on loopback; each is told of the "
+       "first",
        "a relay and five nodes, each a process with a key of its own, four of them at home behind "
        "a NAT",
        &Demo::start_nodes},

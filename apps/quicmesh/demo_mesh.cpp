@@ -101,11 +101,10 @@ Outcome<void> DemoMesh::start(DemoNode& node) {
   } else if (!again) {
     arguments[1] = "127.0.0.1:0";
   }
-  for (const DemoNode& other : nodes_) {
-    if (&other == &node || other.listen.empty() || (behind_nats_ && !again)) continue;
-    arguments.insert(
-        arguments.end(),
-        {"--bootstrap", behind_nats_ ? other.node_id : other.node_id + "@" + other.listen});
+  // One node is known to all, and the DHT tells the rest.
+  const DemoNode& known = behind_nats_ ? relay_ : nodes_.front();
+  if (&node != &known) {
+    arguments.insert(arguments.end(), {"--bootstrap", known.node_id + "@" + known.listen});
   }
   return start(node, std::move(arguments));
 }

@@ -1,8 +1,8 @@
 // DemoMesh: the nodes of the demo, each a process of its own with a data folder under one temporary
 // folder, untouched by the user's settings. Everything goes when it is destroyed.
 //
-// The nodes are either on the loopback interface and know each other's address, or in the homes of
-// demo_network.hpp; there they know each other's NodeId and a relay.
+// The nodes are either on the loopback interface and know the address of the first, or in the homes
+// of demo_network.hpp; there they know a relay. The DHT tells the rest.
 #pragma once
 
 #include <chrono>
@@ -58,8 +58,7 @@ class DemoMesh {
   /// Starts the relay, which nodes behind NATs must find running.
   Outcome<void> start_relay();
   [[nodiscard]] const DemoNode& relay() const { return relay_; }
-  /// Starts `node`, or starts it again with the identity and the address that it had; it stays
-  /// connected to all others that are known, but behind NATs dials none when it starts first.
+  /// Starts `node`, or starts it again with the identity and the address that it had.
   Outcome<void> start(DemoNode& node);
   /// Opens its inbox.
   Outcome<void> open_inbox(DemoNode& node);
