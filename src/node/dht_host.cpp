@@ -33,6 +33,15 @@ dht::Config core_config(const DhtHostConfig& config) {
   return core;
 }
 
+/// Of connections, relays and the network; the others are of streams and flows.
+bool is_of_node(const NodeEvent& event) {
+  return std::holds_alternative<PeerConnected>(event) ||
+         std::holds_alternative<PeerDisconnected>(event) ||
+         std::holds_alternative<PeerUnreachable>(event) ||
+         std::holds_alternative<PeerPathChanged>(event) || std::holds_alternative<RelayUp>(event) ||
+         std::holds_alternative<RelayDown>(event) || std::holds_alternative<NetworkChanged>(event);
+}
+
 /// The message is none that an honest node sends, whatever its version.
 bool is_fault(std::error_code error) {
   return error != WireErrc::unknown_body;
@@ -61,10 +70,13 @@ DhtHost::DhtHost(Instant now, DhtHostConfig config, const NodeId& self, SecureRn
 // Events of the node.
 
 bool DhtHost::take_in(Instant now, NodeCore& node, NodeEvent& event) {
-  if (stopped_) return on_stream_event(now, node, event);
-  dirty_ = true;
-  const bool taken = on_node_event(now, node, event);
-  pump(now, node);
+  const bool of_node = is_of_node(event) && !stopped_;
+  const bool taken = of_node ? on_node_event(now, node, event) : on_stream_event(now, node, event);
+  // Each piece of the application's streams comes by here, and is none of ours.
+  if ((of_node || taken) && !stopped_) {
+    dirty_ = true;
+    pump(now, node);
+  }
   return taken;
 }
 
@@ -89,11 +101,8 @@ bool DhtHost::on_node_event(Instant now, NodeCore& node, NodeEvent& event) {
     on_relay_up(now, node);
     return false;
   }
-  if (std::holds_alternative<RelayDown>(event) || std::holds_alternative<NetworkChanged>(event)) {
-    own_.on_reach_changed(now);
-    return false;
-  }
-  return on_stream_event(now, node, event);
+  own_.on_reach_changed(now);  // a relay is lost, or the network has changed
+  return false;
 }
 
 bool DhtHost::on_stream_event(Instant now, NodeCore& node, NodeEvent& event) {
