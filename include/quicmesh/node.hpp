@@ -173,7 +173,7 @@ class Node : public std::enable_shared_from_this<Node> {
   /// Why the connection to `peer` is as it is, or why there is none. Decisions about the last 256
   /// peers are kept, 64 each.
   Task<Explanation> why(NodeId peer);
-  // The DHT (docs/guide/dht.md). All fail with IoErrc::dht_off if the node takes no part in it,
+  // The DHT (docs/protocols/dht.md). All fail with IoErrc::dht_off if the node takes no part in it,
   // and with DhtErrc::too_many_queries beyond 64 at once.
 
   /// Keeps `value`, at most 1,024 bytes, on the nodes nearest to its hash, for a day; this node
