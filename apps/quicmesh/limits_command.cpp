@@ -4,9 +4,11 @@
 
 #include "control_client.hpp"
 #include "control_protocol.hpp"
+#include "dht/dht_core.hpp"
 #include "file_inbox.hpp"
 #include "invocation.hpp"
 #include "io/tunnel_set.hpp"
+#include "node/dht_host.hpp"
 #include "ping_quota.hpp"
 #include "quicmesh/node.hpp"
 
@@ -71,6 +73,23 @@ constexpr std::array limits{
           "tunnels_paused"},
     Limit{"relay_tls.handshakes_per_second", tunnel_limits.handshakes.total_per_second,
           "the newest is closed", "tunnels_refused_rate"},
+    Limit{"dht.value_bytes", dht::value_max, "a longer one is refused"},
+    Limit{"dht.values", dht::ValueStore::values_max, "one more is refused as full"},
+    Limit{"dht.values_of_a_peer", dht::ValueStore::values_of_source_max,
+          "one more is refused as full"},
+    Limit{"dht.values_of_a_network", dht::ValueStore::values_of_group_max,
+          "one more is refused as full"},
+    Limit{"dht.own_values", DhtHost::own_values_max, "one more is refused"},
+    Limit{"dht.lookups", dht::DhtCore::lookups_max, "one more is refused"},
+    Limit{"dht.candidates_of_a_lookup", dht::Lookup::candidates_max,
+          "the farthest that was not asked goes"},
+    Limit{"dht.resolves", DhtHost::resolves_max, "one more is refused"},
+    Limit{"dht.dials", DhtHost::dials_max, "one more is refused"},
+    Limit{"dht.clients_remembered", DhtHost::announced_max, "who is farthest from us goes"},
+    Limit{"dht.express_queries", dht::ExpressTable::entries_max, "one more is a dead end"},
+    Limit{"dht.express_queries_of_a_peer", dht::ExpressTable::of_previous_max,
+          "one more is a dead end"},
+    Limit{"dht.peer_queue_bytes", MessageStreams::backlog_max, "the newest message goes"},
     Limit{"node_address.addresses", NodeAddress::addresses_max, "a longer list is refused"},
     Limit{"control.clients", control_clients_max, "one more is refused"},
     Limit{"control.request_bytes", control_request_max, "a longer request is refused"},
