@@ -68,6 +68,7 @@ bool DhtActor::takes_over(const peer::Received<Message>& received) {
   const auto* find = std::get_if<dht::FindNode>(&body);
   const auto* get = std::get_if<dht::Get>(&body);
   const auto* put = std::get_if<dht::Put>(&body);
+  const auto* express = std::get_if<dht::Express>(&body);
   if (conspiracy.hostility == Hostility::none) return false;
   if (conspiracy.hostility == Hostility::silent) return true;
   if (conspiracy.hostility == Hostility::serving_old) {
@@ -94,6 +95,14 @@ bool DhtActor::takes_over(const peer::Received<Message>& received) {
     dht::Found found{.nodes = conspiracy.nearest(*hostile_->book, get->key, dht::contacts_max / 2)};
     if (conspiracy.hostility == Hostility::forging) found.bytes = Bytes(64, std::uint8_t{0x5a});
     answer(received, std::move(found));
+  } else if (express != nullptr && conspiracy.hostility == Hostility::forging) {
+    dht::ExpressAnswer false_answer;
+    if (express->want == dht::ExpressWant::value) {
+      false_answer.bytes = Bytes(64, std::uint8_t{0x5a});
+    } else {
+      false_answer.node = conspiracy.nearest(*hostile_->book, express->target, 1).front();
+    }
+    answer(received, std::move(false_answer));
   }
   return true;
 }

@@ -19,9 +19,8 @@ namespace quicmesh::sim {
 enum class Hostility : std::uint8_t {
   none,         // as the others, though it is theirs: for negative controls
   silent,       // answers pings alone
-  lying,        // names accomplices, has no value, says that it has stored what it has not
-  inventing,    // names peers that are not there
-  forging,      // as lying, and gives false values
+  lying,        // names accomplices, has no value, swears to have stored one; no express answer
+  forging,      // as lying, and gives false values, and false answers to express queries
   serving_old,  // keeps the first value that it is given, whatever comes later
 };
 

@@ -65,8 +65,10 @@ TEST(DhtAttack, nine_tenths_that_lie_do) {
 }
 
 // TD2
-TEST(DhtAttack, a_forged_value_is_known_for_one) {
-  DhtWorld world(with_hostile(30, Hostility::forging), LatencyModel::cities());
+TEST(DhtAttack, a_forged_value_or_express_answer_is_known_for_one) {
+  DhtWorldConfig config = with_hostile(30, Hostility::forging);
+  config.ask = Ask::record;
+  DhtWorld world(config, LatencyModel::cities());
   world.make_full();
   auto values = some_values(60);
   world.put_all(values, 10s);
@@ -76,6 +78,11 @@ TEST(DhtAttack, a_forged_value_is_known_for_one) {
   for (const MeasuredValue& value : values)
     false_values += value.false_values;
   EXPECT_GT(false_values, 0U);
+  EXPECT_GE(figures_of(world.measure(60, 20s), 10s).success_percent, 90);
+  std::uint64_t false_answers = 0;
+  for (const PeerHandle peer : world.live())
+    false_answers += world.fabric().core(peer).dht().counters().express_false;
+  EXPECT_GT(false_answers, 0U);
 }
 
 // TD4

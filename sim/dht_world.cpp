@@ -421,7 +421,8 @@ void DhtWorld::on_event(PeerHandle peer, dht::Event event) {
   running_.erase(running);
   MeasuredLookup& lookup = measured_[which];
   if (lookup.taken || lookup.is_void) return;
-  lookup.found = (done != nullptr ? done->end : resolved->end) == dht::LookupEnd::found;
+  lookup.found = (done != nullptr ? done->end : resolved->end) == dht::LookupEnd::found &&
+                 (resolved == nullptr || resolved->node == lookup.target);
   lookup.cost = done != nullptr ? done->cost : resolved->cost;
   lookup.by_express = resolved != nullptr && resolved->by_express;
   if (lookup.answerer != no_peer) {
