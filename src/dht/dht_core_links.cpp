@@ -26,7 +26,12 @@ std::vector<PeerHandle> DhtCore::wanted_links() const {
   std::vector<PeerHandle> wanted;
   if (!config_->express || table_.bucket_count() == 0) return wanted;
   const std::size_t all = server_ ? links_max() / 2 : links_max() * 3 / 4;
-  const std::size_t of_bucket = std::max(of_bucket_min, all / table_.bucket_count());
+  // Deeper buckets than the first that is not full hold whom a query needs no hop to: the node
+  // knows everybody there.
+  unsigned full = 0;
+  while (table_.live(full).size() >= table_.k())
+    ++full;
+  const std::size_t of_bucket = std::max(of_bucket_min, all / (full + 1U));
   const auto rtt_of = [](const Contact& contact) {
     return contact.rtt().value_or(Duration::max());
   };
