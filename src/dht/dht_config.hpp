@@ -30,6 +30,10 @@ struct Config {
   /// a lookup begins.
   bool express = true;
 
+  /// Ways that share no node, of lookups whose answer somebody on the way could hide: of values.
+  /// In [1, 8]; 1 switches it off.
+  std::uint8_t disjoint_paths = 4;
+
   /// Serves others from the start; see `DhtCore::set_server`.
   bool server = true;
 

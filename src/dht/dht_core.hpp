@@ -150,6 +150,8 @@ class DhtCore {
   static constexpr unsigned served_a_second = 100;
   /// Answers with the signed value that a reader waits for (TD6).
   static constexpr unsigned readers_quorum = 4;
+  /// They come over so many disjoint paths at least, where there are such.
+  static constexpr int readers_paths = 2;
   /// Hops of an express query. It begins with a few less, at random, so that the first who is asked
   /// cannot tell whether it began with us.
   static constexpr std::uint8_t express_hops_max = 16;
@@ -234,6 +236,7 @@ class DhtCore {
     std::optional<Bytes> bytes;  // to put, or the best one met
     std::uint64_t sequence = 0;
     unsigned holders = 0;
+    unsigned paths = 0;  // over which they were met, a bit each
     unsigned false_values = 0;
     std::vector<PeerHandle> up_to_date;  // who had the best one
     // The second part of a put.
@@ -289,7 +292,8 @@ class DhtCore {
 
   // Lookups (dht_core_lookups.cpp).
   [[nodiscard]] std::uint8_t tier_of(PeerHandle peer) const;
-  RunningLookup& start(Instant now, const DhtKey& target, Purpose purpose, FindOptions options);
+  RunningLookup& start(Instant now, const DhtKey& target, Purpose purpose, FindOptions options,
+                       std::uint8_t paths = 1);
   [[nodiscard]] RunningLookup* find(QueryId query);
   void proceed(Instant now, QueryId query);
   [[nodiscard]] bool end_if_named(Instant now, RunningLookup& running);

@@ -19,14 +19,14 @@ DhtCore::RunningLookup* DhtCore::find(QueryId query) {
 }
 
 DhtCore::RunningLookup& DhtCore::start(Instant now, const DhtKey& target, Purpose purpose,
-                                       FindOptions options) {
+                                       FindOptions options, std::uint8_t paths) {
   last_query_ = QueryId{std::to_underlying(last_query_) + 1};
-  RunningLookup& running =
-      lookups_.emplace_back(RunningLookup{.query = last_query_,
-                                          .purpose = purpose,
-                                          .options = options,
-                                          .deadline = now + config_->lookup_deadline,
-                                          .lookup = Lookup(*book_, self_, target, table_.k())});
+  RunningLookup& running = lookups_.emplace_back(
+      RunningLookup{.query = last_query_,
+                    .purpose = purpose,
+                    .options = options,
+                    .deadline = now + config_->lookup_deadline,
+                    .lookup = Lookup(*book_, self_, target, table_.k(), paths)});
   std::vector<PeerHandle> known;
   table_.nearest(target, table_.k(), RoutingTable::Which::all_if_few, known);
   for (const PeerHandle peer : known)
@@ -70,7 +70,7 @@ void DhtCore::proceed(Instant now, QueryId query) {
   if (end_if_named(now, *running)) return;
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
   while (budget_.next() <= now) {
-    const auto peer = running->lookup.next(adaptation_.alpha());
+    const auto peer = running->lookup.next(std::max(adaptation_.alpha(), running->lookup.paths()));
     if (!peer) break;
     (void)budget_.take(now);
     const DhtKey& target = running->lookup.target();

@@ -1,5 +1,6 @@
 // DhtCore: values, put and got, kept for others and given again.
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/checked.hpp"
@@ -59,7 +60,11 @@ void DhtCore::republish_next(Instant now) {
 
 DhtCore::RunningLookup& DhtCore::start_value(Instant now, const DhtKey& key, Purpose purpose,
                                              ValueTask task) {
-  RunningLookup& running = start(now, key, purpose, {});
+  // What somebody hides of an immutable value, the next one tells; not so of a signed one, where
+  // an older one would do, nor where a value is to be put.
+  const bool can_be_hidden = task.put || task.kind == ValueKind::signed_value;
+  RunningLookup& running =
+      start(now, key, purpose, {}, can_be_hidden ? config_->disjoint_paths : std::uint8_t{1});
   running.task = std::make_unique<ValueTask>(std::move(task));
   return running;
 }
@@ -86,11 +91,11 @@ void DhtCore::begin_storing(Instant now, QueryId query) {
                 .kind = running.task->kind,
                 .lifetime_s = saturating_cast<std::uint32_t>(running.task->lifetime / 1s),
                 .bytes = *running.task->bytes};
-  const auto nearest = running.lookup.nearest_answered(table_.k());
+  const auto nearest = running.lookup.answered_in_windows();
   // We ourselves may be among the nearest.
   const Distance ours = distance(key, DhtKey::of(book_->id(self_)));
   if (server_ && (nearest.size() < table_.k() ||
-                  ours < distance(key, DhtKey::of(book_->id(nearest.back()))))) {
+                  ours < distance(key, DhtKey::of(book_->id(nearest[table_.k() - 1U]))))) {
     const bool stored = keep(now, put, self_) == PutStatus::stored;
     if (stored) ++running.task->stored;
   }
@@ -161,6 +166,7 @@ void DhtCore::take_best(RunningLookup& running, PeerHandle from, const CheckedVa
                         const Bytes& bytes) {
   ValueTask& task = *running.task;
   ++task.holders;
+  task.paths |= running.lookup.path_of(from);
   if (task.bytes && checked.sequence < task.sequence) return;
   if (!task.bytes || checked.sequence > task.sequence) {
     task.bytes = bytes;
@@ -174,7 +180,10 @@ void DhtCore::take_best(RunningLookup& running, PeerHandle from, const CheckedVa
 bool DhtCore::get_is_done(const RunningLookup& running) const {
   const ValueTask& task = *running.task;
   if (!task.bytes) return false;
-  return task.kind == ValueKind::immutable || task.holders >= readers_quorum;
+  if (task.kind == ValueKind::immutable) return true;
+  // Four accomplices on one path may agree on what was true yesterday.
+  const int paths = std::min<int>(running.lookup.paths(), readers_paths);
+  return task.holders >= readers_quorum && std::popcount(task.paths) >= paths;
 }
 
 /// Gives the best value to the nearest few that had none, or an older one.

@@ -128,7 +128,10 @@ TEST(Express, finds_nodes_by_a_few_messages_and_in_less_time_than_a_lookup) {
   EXPECT_GT(by_express, 90);
   EXPECT_LT(with, without);
   EXPECT_LT(messages, messages_without);
-  EXPECT_GT(net.core(0).counters().express_passed_on, 0U);
+  std::uint64_t passed_on = 0;
+  for (std::size_t node = 0; node < net.size(); ++node)
+    passed_on += net.core(node).counters().express_passed_on;
+  EXPECT_GT(passed_on, 10U);
 }
 
 TEST(Express, where_answers_are_withheld_a_lookup_begins_after_twice_the_usual_time) {

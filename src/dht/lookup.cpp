@@ -1,30 +1,88 @@
 #include "dht/lookup.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 
 namespace quicmesh::dht {
 
-void Lookup::add(PeerHandle peer, std::uint8_t tier) {
-  insert(peer, tier, 0);
+std::optional<std::size_t> Lookup::Windows::take(const Candidate& candidate) {
+  std::size_t path = paths_max;
+  for (std::size_t i = 0; i < lookup_.paths_; ++i) {
+    if ((candidate.way.paths >> i & 1U) == 0) continue;
+    if (path == paths_max || of_path_[i] < of_path_[path]) path = i;
+  }
+  if (all_ >= count_ && of_path_[path] >= share_) return std::nullopt;
+  const DiversityGroup group = lookup_.book_->group(candidate.peer);
+  if (group != DiversityGroup::not_public && candidate.distance != Distance{}) {
+    if (std::ranges::count(groups_, group) >= std::ptrdiff_t{group_in_window_max}) {
+      return std::nullopt;
+    }
+    groups_.push_back(group);
+  }
+  ++all_;
+  ++of_path_[path];
+  return path;
 }
 
-void Lookup::insert(PeerHandle peer, std::uint8_t tier, std::uint16_t depth) {
+bool Lookup::Windows::full() const {
+  const auto paths = std::span(of_path_).first(lookup_.paths_);
+  return all_ >= count_ &&
+         std::ranges::all_of(paths, [&](std::size_t taken) { return taken >= share_; });
+}
+
+void Lookup::add(PeerHandle peer, std::uint8_t tier) {
+  const std::size_t before = candidates_.size();
+  insert(peer, tier, {0, static_cast<std::uint8_t>(1U << next_path_)});
+  if (candidates_.size() > before) {
+    next_path_ = static_cast<std::uint8_t>((next_path_ + 1) % paths_);
+  }
+}
+
+void Lookup::insert(PeerHandle peer, std::uint8_t tier, Way way) {
   if (peer == self_) return;
   const Distance far = distance(target_, DhtKey::of(book_->id(peer)));
   const auto place = std::ranges::lower_bound(candidates_, far, {}, &Candidate::distance);
-  if (place != candidates_.end() && place->distance == far) return;
-  candidates_.insert(place, {.distance = far, .peer = peer, .tier = tier, .depth = depth});
-  if (candidates_.size() <= candidates_max) return;
-  const auto last_fresh =
-      std::find_if(candidates_.rbegin(), candidates_.rend(),
-                   [](const Candidate& candidate) { return candidate.state == State::fresh; });
-  if (last_fresh != candidates_.rend()) candidates_.erase(std::next(last_fresh).base());
+  if (place != candidates_.end() && place->distance == far) {
+    if (place->state == State::fresh) place->way.paths |= way.paths;
+    return;
+  }
+  candidates_.insert(place, {.distance = far, .peer = peer, .tier = tier, .way = way});
+  if (candidates_.size() > candidates_max) make_room();
+}
+
+/// Drops the farthest fresh candidate of those to which the path with most of them alone leads.
+void Lookup::make_room() {
+  std::array<std::size_t, paths_max> fresh{};
+  const auto alone = [](const Candidate& candidate) {
+    return candidate.state == State::fresh && std::has_single_bit(candidate.way.paths);
+  };
+  const auto path_of = [](const Candidate& candidate) {
+    return std::size_t(std::countr_zero(candidate.way.paths));
+  };
+  for (const Candidate& candidate : candidates_) {
+    if (alone(candidate)) ++fresh[path_of(candidate)];
+  }
+  const auto fullest = std::size_t(std::ranges::max_element(fresh) - fresh.begin());
+  auto last = std::find_if(candidates_.rbegin(), candidates_.rend(), [&](const Candidate& one) {
+    return alone(one) && path_of(one) == fullest;
+  });
+  if (last == candidates_.rend()) {
+    last = std::find_if(candidates_.rbegin(), candidates_.rend(),
+                        [](const Candidate& one) { return one.state == State::fresh; });
+  }
+  if (last != candidates_.rend()) candidates_.erase(std::next(last).base());
 }
 
 Lookup::Candidate* Lookup::find(PeerHandle peer) {
   const auto found = std::ranges::find(candidates_, peer, &Candidate::peer);
   return found == candidates_.end() ? nullptr : &*found;
+}
+
+std::uint8_t Lookup::path_of(PeerHandle peer) const {
+  const auto found = std::ranges::find(candidates_, peer, &Candidate::peer);
+  const bool asked = found != candidates_.end() && found->state != State::fresh;
+  return asked ? found->way.paths : std::uint8_t{0};
 }
 
 std::optional<PeerHandle> Lookup::next(std::size_t alpha) {
@@ -38,21 +96,45 @@ std::optional<PeerHandle> Lookup::next(std::size_t alpha) {
   return chosen->peer;
 }
 
+/// Of those that may be asked the nearest, on the path that awaits the fewest answers. It belongs
+/// to that path from then on.
 Lookup::Candidate* Lookup::choose() {
-  Candidate* lowest = nullptr;  // the nearest of the lowest tier above the level
+  std::array<std::size_t, paths_max> awaited{};
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.state != State::asked) continue;
+    ++awaited[std::size_t(std::countr_zero(candidate.way.paths))];
+  }
+  struct Choice {
+    Candidate* candidate = nullptr;
+    std::size_t path = 0;
+  };
+  Choice best;
+  Choice lowest;  // the nearest of the lowest tier above the level
   bool awaiting = false;
-  std::size_t in_window = 0;
+  Windows windows(*this, k_);
   for (Candidate& candidate : candidates_) {
     if (candidate.state == State::failed || candidate.state == State::slow) continue;
-    if (in_window++ == k_) break;
+    if (windows.full()) break;
+    const auto path = windows.take(candidate);
+    if (!path) continue;
     if (candidate.state == State::asked) awaiting = true;
     if (candidate.state != State::fresh) continue;
-    if (candidate.tier == no_tier || candidate.tier <= level_) return &candidate;
-    if (lowest == nullptr || candidate.tier < lowest->tier) lowest = &candidate;
+    if (candidate.tier == no_tier || candidate.tier <= level_) {
+      if (best.candidate == nullptr || awaited[*path] < awaited[best.path]) {
+        best = {&candidate, *path};
+      }
+      if (paths_ == 1) break;
+    } else if (lowest.candidate == nullptr || candidate.tier < lowest.candidate->tier) {
+      lowest = {&candidate, *path};
+    }
   }
-  if (awaiting || lowest == nullptr) return nullptr;
-  level_ = lowest->tier;
-  return lowest;
+  if (best.candidate == nullptr) {
+    if (awaiting || lowest.candidate == nullptr) return nullptr;
+    level_ = lowest.candidate->tier;
+    best = lowest;
+  }
+  best.candidate->way.paths = static_cast<std::uint8_t>(1U << best.path);
+  return best.candidate;
 }
 
 void Lookup::on_slow(PeerHandle peer) {
@@ -67,25 +149,29 @@ void Lookup::on_failed(PeerHandle peer) {
   ++cost_.failures;
 }
 
-std::optional<std::uint16_t> Lookup::mark_answered(PeerHandle peer) {
+std::optional<Lookup::Way> Lookup::mark_answered(PeerHandle peer) {
   Candidate* candidate = find(peer);
   if (candidate == nullptr) return std::nullopt;
   candidate->state = State::answered;
-  return candidate->depth;
+  return candidate->way;
 }
 
 bool Lookup::has_answers_of(std::size_t count) const {
   std::size_t answered = 0;
   std::size_t slow = 0;
+  Windows windows(*this, count);
   for (const Candidate& candidate : candidates_) {
     if (candidate.state == State::failed) continue;
+    if (windows.full()) break;
     if (candidate.state == State::slow) {
       ++slow;
       continue;
     }
+    if (!windows.take(candidate)) continue;
     if (candidate.state != State::answered) return false;
-    if (++answered == count) return true;
+    ++answered;
   }
+  if (answered >= count) return true;
   // Where most are late the measure is wrong, and it pays to wait.
   return answered > slow || exhausted();
 }
@@ -94,6 +180,17 @@ bool Lookup::exhausted() const {
   return std::ranges::all_of(candidates_, [](const Candidate& candidate) {
     return candidate.state == State::answered || candidate.state == State::failed;
   });
+}
+
+std::vector<PeerHandle> Lookup::answered_in_windows() const {
+  std::vector<PeerHandle> answered;
+  Windows windows(*this, k_);
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.state == State::answered && windows.take(candidate)) {
+      answered.push_back(candidate.peer);
+    }
+  }
+  return answered;
 }
 
 std::vector<PeerHandle> Lookup::nearest_answered(std::size_t count) const {
@@ -120,7 +217,7 @@ LookupCost Lookup::cost() const {
   LookupCost cost = cost_;
   for (const Candidate& candidate : candidates_) {
     if (candidate.state != State::answered) continue;
-    cost.hops = static_cast<std::uint16_t>(candidate.depth + 1);
+    cost.hops = static_cast<std::uint16_t>(candidate.way.depth + 1);
     break;
   }
   return cost;

@@ -17,10 +17,20 @@
 // candidate. Those never measured are of no tier. Questions above tier 0 are counted.
 //
 // A liar may name many candidates: one answer adds at most k, and beyond `candidates_max` the
-// farthest that were not asked go.
+// farthest that were not asked go, of the path that has most.
+//
+// Disjoint paths (Baumgart & Mies 2007, S/Kademlia, s4.4), where an answer can be hidden: the
+// candidates of our own table are dealt out over some paths; who is named by a peer may be asked on
+// that peer's path, by several peers on one of theirs, and nobody on two. Each path has a window of
+// its own, its share of k, and the lookup has converged when these and the common one have
+// answered. So whoever names its accomplices, however many and however near, has captured one path,
+// and the others go on to the end.
+//
+// At most two of a diversity group stand in a window (the node sought itself is always in it).
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -46,10 +56,13 @@ class Lookup {
   static constexpr std::size_t candidates_max = 256;
   /// Of a peer whose RTT was never measured.
   static constexpr std::uint8_t no_tier = 0xff;
+  static constexpr std::size_t paths_max = 8;
+  static constexpr std::size_t group_in_window_max = 2;
 
-  /// `book` outlives the lookup. `k` is the window.
-  Lookup(const PeerBook& book, PeerHandle self, const DhtKey& target, std::uint8_t k)
-      : book_(&book), self_(self), target_(target), k_(k) {}
+  /// `book` outlives the lookup. `k` is the window; `paths` is from 1 to `paths_max`.
+  Lookup(const PeerBook& book, PeerHandle self, const DhtKey& target, std::uint8_t k,
+         std::uint8_t paths = 1)
+      : book_(&book), self_(self), target_(target), k_(k), paths_(paths) {}
 
   /// A candidate of our own table. Known ones, and ourselves, change nothing.
   void add(PeerHandle peer, std::uint8_t tier);
@@ -62,10 +75,11 @@ class Lookup {
   /// `peer` answered; `tier_of` gives the tier of each of the `nodes` that it named.
   template <class TierOf>
   void on_answer(PeerHandle peer, std::span<const PeerHandle> nodes, TierOf tier_of) {
-    const auto depth = mark_answered(peer);
-    if (!depth) return;
+    const auto way = mark_answered(peer);
+    if (!way) return;
+    const Way onward{static_cast<std::uint16_t>(way->depth + 1), way->paths};
     for (const PeerHandle node : nodes.first(std::min<std::size_t>(nodes.size(), k_)))
-      insert(node, tier_of(node), static_cast<std::uint16_t>(*depth + 1));
+      insert(node, tier_of(node), onward);
   }
 
   /// The nearest `count` of the window have answered; or all of a smaller window have, and more
@@ -75,6 +89,8 @@ class Lookup {
   /// Nothing more can come: no fresh candidates, no answer awaited, slow ones' included.
   [[nodiscard]] bool exhausted() const;
 
+  /// Those of the windows that answered, the nearest first: k, and the shares of the paths.
+  [[nodiscard]] std::vector<PeerHandle> answered_in_windows() const;
   /// Up to `count` that answered, the nearest first.
   [[nodiscard]] std::vector<PeerHandle> nearest_answered(std::size_t count) const;
   /// The peer that stands at the target itself has answered.
@@ -96,21 +112,49 @@ class Lookup {
   }
 
   [[nodiscard]] const DhtKey& target() const { return target_; }
+  [[nodiscard]] std::uint8_t paths() const { return paths_; }
+  /// The path on which `peer` was asked, as a bit; none if it was not.
+  [[nodiscard]] std::uint8_t path_of(PeerHandle peer) const;
   [[nodiscard]] LookupCost cost() const;
 
  private:
   enum class State : std::uint8_t { fresh, asked, slow, answered, failed };
+
+  struct Way {
+    std::uint16_t depth = 0;  // answers that led there
+    std::uint8_t paths = 1;   // those that lead there, a bit each; the one taken once it is asked
+  };
 
   struct Candidate {
     Distance distance;
     PeerHandle peer = no_peer;
     State state = State::fresh;
     std::uint8_t tier = no_tier;
-    std::uint16_t depth = 0;  // answers on the way to it
+    Way way;
   };
 
-  void insert(PeerHandle peer, std::uint8_t tier, std::uint16_t depth);
-  std::optional<std::uint16_t> mark_answered(PeerHandle peer);
+  /// Which of the candidates, shown the nearest first, stand in a window.
+  class Windows {
+   public:
+    Windows(const Lookup& lookup, std::size_t count)
+        : lookup_(lookup), count_(count), share_((count + lookup.paths_ - 1) / lookup.paths_) {}
+
+    /// The path on which it stands there: of those that lead to it the one with most room.
+    std::optional<std::size_t> take(const Candidate& candidate);
+    [[nodiscard]] bool full() const;
+
+   private:
+    const Lookup& lookup_;
+    std::size_t count_;
+    std::size_t share_;  // of a path
+    std::size_t all_ = 0;
+    std::array<std::size_t, paths_max> of_path_{};
+    std::vector<DiversityGroup> groups_;  // of those taken
+  };
+
+  void insert(PeerHandle peer, std::uint8_t tier, Way way);
+  void make_room();
+  std::optional<Way> mark_answered(PeerHandle peer);
   [[nodiscard]] Candidate* find(PeerHandle peer);
   [[nodiscard]] Candidate* choose();
 
@@ -118,7 +162,9 @@ class Lookup {
   PeerHandle self_;
   DhtKey target_;
   std::uint8_t k_;
-  std::uint8_t level_ = 0;  // the highest tier asked
+  std::uint8_t paths_;
+  std::uint8_t next_path_ = 0;  // of the next candidate of our own
+  std::uint8_t level_ = 0;      // the highest tier asked
   std::vector<Candidate> candidates_;
   LookupCost cost_;
 };
