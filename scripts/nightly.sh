@@ -1,8 +1,8 @@
 #!/bin/bash
 # What takes hours: the whole test suite, the tests with threads, sockets and simulations until they
 # fail or have passed NIGHTLY_REPEATS (20) times, each fuzz target for FUZZ_SECONDS (600), the
-# simulated scenarios with NIGHTLY_SEEDS (1000) seeds (simulate.sh), the demo ten times, and all
-# benchmarks. The log goes to nightly-results/<date>.log.
+# simulated scenarios with NIGHTLY_SEEDS (1000) seeds (simulate.sh), a DHT of a million nodes, the
+# demo ten times, and all benchmarks. The log goes to nightly-results/<date>.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,5 +28,7 @@ stage "repeated $repeats times" ctest --preset asan --label-regex '^(sim|io|real
 stage "fuzzing, $FUZZ_SECONDS s a target" scripts/fuzz.sh
 stage "release build" make build
 stage "simulation sweep" scripts/simulate.sh
+stage "a DHT of a million nodes" build/release/bin/quicmesh sim dht-lookup --nodes 1000000 \
+  --set variant=full --set lookups=2000 --set warm_up=1
 stage "demo, ten times" repeat_demo
 stage "benchmarks" scripts/bench.sh

@@ -22,6 +22,9 @@ sweeps=(
   "nat-rebinding 4 sender=dialler,acceptor"
   "many-nodes 100"
   "nat-pairs 100 pairs=1000"
+  "dht-lookup 1 nodes=200 lookups=100 ask=record,node"
+  "dht-blackout 10 nodes=200 lookups=100"
+  "dht-attack 10 nodes=200 lookups=100 attack=sybils hostility=silent hostile=20"
 )
 
 # Prints each combination of the values of `name=a,b ...` on a line of its own.
