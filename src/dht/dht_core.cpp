@@ -318,7 +318,19 @@ void DhtCore::mark(PeerBook::Sweep& sweep) const {
   });
   for (const RunningLookup& running : lookups_)
     running.lookup.for_each([&](PeerHandle peer) { sweep.mark(peer); });
-  store_.for_each_source([&](PeerHandle peer) { sweep.mark(peer); });
+  // Not those whose values are kept: whoever puts one a day each under ever new names would fill
+  // the book. A handle that is given anew brings its share of the store along.
+}
+
+bool DhtCore::awaits(PeerHandle from, std::uint32_t number) {
+  bool found = false;
+  requests_.for_each(
+      [&](const OpenRequest& one) { found = found || (one.peer == from && one.number == number); });
+  express_.for_each([&](const ExpressEntry& one) {
+    found = found || (one.next == from && one.number == number);
+  });
+  if (!found) ++counters_.answers_unasked;
+  return found;
 }
 
 std::size_t DhtCore::memory() const {

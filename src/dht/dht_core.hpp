@@ -214,6 +214,9 @@ class DhtCore {
 
   /// Marks every handle that the core names, for a sweep of the book. Queues are to be drained.
   void mark(PeerBook::Sweep& sweep) const;
+  /// Whether an answer of `from` to the request `number` would mean anything; if not it is counted.
+  /// O(open requests).
+  [[nodiscard]] bool awaits(PeerHandle from, std::uint32_t number);
 
   [[nodiscard]] const RoutingTable& table() const { return table_; }
   [[nodiscard]] const LatencyTiers& tiers() const { return tiers_; }

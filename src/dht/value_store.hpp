@@ -64,11 +64,6 @@ class ValueStore {
 
   [[nodiscard]] std::size_t size() const { return values_.size(); }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
-  template <class Visit>
-  void for_each_source(Visit visit) const {
-    for (const auto& [key, value] : values_)
-      visit(value.source);
-  }
 
  private:
   static constexpr Duration look_interval = 60s;

@@ -300,6 +300,26 @@ Bytes encode_message(const Message& message, const PeerBook& book, ByteView own_
   });
 }
 
+Result<MessageHead> peek_message(ByteView bytes) {
+  return read_schema<schema::Message>(bytes, message_size_max,
+                                      [](schema::Message::Reader root) -> Result<MessageHead> {
+                                        MessageHead head{root.getRequest(), false};
+                                        switch (root.which()) {
+                                          case schema::Message::PONG:
+                                          case schema::Message::NODES:
+                                          case schema::Message::BUSY:
+                                          case schema::Message::FOUND:
+                                          case schema::Message::PUT_ANSWER:
+                                          case schema::Message::EXPRESS_ANSWER:
+                                            head.answer = true;
+                                            break;
+                                          default:
+                                            break;
+                                        }
+                                        return head;
+                                      });
+}
+
 Result<Message> decode_message(ByteView bytes, PeerBook& book, PeerHandle from,
                                const RecordLink& link, RecordCounts& counts) {
   Reader reader{book, from, link, counts};

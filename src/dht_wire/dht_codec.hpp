@@ -45,6 +45,14 @@ struct RecordCounts {
 [[nodiscard]] Bytes encode_message(const Message& message, const PeerBook& book,
                                    ByteView own_record, const RecordLink& link);
 
+/// What a message is, before anything in it is read that costs.
+struct MessageHead {
+  std::uint32_t request = 0;
+  bool answer = false;  // else a question, or a message of a later release
+};
+/// Errors: those of `read_schema`.
+[[nodiscard]] Result<MessageHead> peek_message(ByteView bytes);
+
 /// The message that `from`, a handle of `book`, sent over `link`. Errors: those of `read_schema`;
 /// `unknown_body`, for a message of a later release, to be skipped; `list_too_long`,
 /// `value_out_of_range`, and what is wrong with a record that no honest node would pass on

@@ -167,13 +167,20 @@ TEST(DhtCodec, reads_what_it_writes) {
   Rng rng(1);
   const TestBook sender;
   Receiver receiver;
+  std::size_t known = receiver.book.size();
   for (int i = 0; i < 500; ++i) {
     const Message message = random_message(rng, sender.peers);
     const Bytes bytes = encode(message, sender.book);
     ASSERT_LE(bytes.size(), message_size_max);
+    const auto head = peek_message(bytes);
+    ASSERT_TRUE(head);
+    EXPECT_EQ(head->request, message.request);
+    EXPECT_EQ(head->answer, !is_request(message.body)) << message.body.index();
+    EXPECT_EQ(receiver.book.size(), known) << "nothing is taken yet";
     const auto read = receiver.read(bytes);
     ASSERT_TRUE(read) << describe(read.error());
     expect_same(message, sender.book, *read, receiver.book);
+    known = receiver.book.size();
   }
 }
 
