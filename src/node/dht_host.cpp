@@ -147,18 +147,19 @@ void DhtHost::stop(Instant /*now*/, NodeCore& node) {
 
 void DhtHost::on_connected(Instant now, NodeCore& node, const PeerConnected& event) {
   const PeerHandle peer = intern(event.peer);
+  const bool sought = wanted_.erase(event.peer) > 0;
+  std::erase_if(dials_, [&](const Dial& dial) { return dial.peer == event.peer; });
   if (peer == no_peer) return;
   const AddressRules rules = node.address_rules();
   Link& link = links_[event.peer];
   link = {.peer = peer, .direct = !event.relay && !event.over_turn};
-  const bool sought = wanted_.erase(event.peer) > 0;
   link.ours = sought && event.dialled_by_us && !claimed_.contains(event.peer);
   if (link.direct) {
     link.scope = scope_of(event.path.remote.ip, rules);
     book_.set_group(peer, group_of(event.path.remote.ip, rules));
     if (!event.dialled_by_us && !sought) reached_in_ = std::max(reached_in_, link.scope);
+    dial_rests_.answered(event.path.remote.ip);
   }
-  std::erase_if(dials_, [&](const Dial& dial) { return dial.peer == event.peer; });
   update_role(node);
   core_.handle(now, peer::Up{peer, node.connectivity().path_info(event.peer).smoothed_rtt});
   // Whoever is connected is somebody to begin with.
@@ -251,6 +252,11 @@ void DhtHost::on_message(Instant now, NodeCore& node, const MessageStreams::Arri
   if (found == links_.end() || found->second.deaf) return;
   Link& link = found->second;
   const RecordLink over = record_link(now, node, link);
+  // Signatures are checked in what was asked for alone.
+  const auto head = dht::peek_message(arrived.message);
+  if (head && head->answer && !core_.awaits(link.peer, head->request)) {
+    return;
+  }
   auto message = dht::decode_message(arrived.message, book_, link.peer, over, record_counts_);
   if (!message) {
     if (!is_fault(message.error())) return;
@@ -356,7 +362,16 @@ void DhtHost::open(Instant now, NodeCore& node, PeerHandle peer) {
     }
     return;
   }
-  const auto paths = paths_to_peer(now, node, id);
+  auto paths = paths_to_peer(now, node, id);
+  std::erase_if(paths, [&](const NetworkPath& path) {
+    return !is_relayed(path) && dial_rests_.rests(now, path.remote.ip);
+  });
+  std::set<IpAddress> hosts;
+  for (const NetworkPath& path : paths) {
+    if (!is_relayed(path)) hosts.insert(path.remote.ip);
+  }
+  for (const IpAddress& ip : hosts)
+    dial_rests_.dialled(now, ip);
   const auto dialled = node.connect(now, id, paths);
   if (dialled || dialled.error() == PathErrc::already_connected) {
     wanted_.insert(id);
@@ -368,6 +383,11 @@ void DhtHost::open(Instant now, NodeCore& node, PeerHandle peer) {
 void DhtHost::close(Instant now, NodeCore& node, PeerHandle peer) {
   const NodeId id = book_.id(peer);
   const auto link = links_.find(id);
+  if (link == links_.end() && wanted_.contains(id) && !is_used(node, id) && !find_dial(id)) {
+    wanted_.erase(id);
+    node.disconnect(now, id, "nobody waits for it any more");  // it is still being dialled
+    return;
+  }
   if (link == links_.end() || !link->second.ours || is_used(node, id)) return;
   node.disconnect(now, id, "the DHT keeps others");
 }
@@ -433,8 +453,10 @@ void DhtHost::join(Instant now, NodeCore& node) {
     return;
   }
   std::vector<PeerHandle> known;
+  // Once, and not while `known` holds handles that nothing else names.
+  if (book_.size() + 2 * bootstrap_at_once + RelayClient::relays_max > book_capacity) sweep();
   const auto add = [&](const NodeId& id) {
-    const PeerHandle peer = id == self_id_ ? no_peer : intern(id);
+    const PeerHandle peer = id == self_id_ ? no_peer : book_.intern(id);
     if (peer != no_peer && std::ranges::find(known, peer) == known.end()) known.push_back(peer);
   };
   for (const auto& [id, link] : links_) {
@@ -499,8 +521,10 @@ std::vector<DhtContact> DhtHost::contacts_to_keep(Instant now, const NodeCore& n
   for (const PeerHandle peer : peers) {
     if (contacts.size() >= bootstrap_max / 2) break;
     const NodeId& id = book_.id(peer);
-    const auto where = whereabouts(now, node, id);
-    if (where && !where->addresses.empty()) contacts.push_back({id, where->addresses});
+    auto where = whereabouts(now, node, id);
+    if (!where) continue;
+    std::erase_if(where->addresses, [](const SocketAddress& one) { return !may_dial(one); });
+    if (!where->addresses.empty()) contacts.push_back({id, std::move(where->addresses)});
   }
   return contacts;
 }

@@ -33,6 +33,7 @@
 #include "dht/dht_core.hpp"
 #include "dht_wire/dht_codec.hpp"
 #include "identity/peer_book.hpp"
+#include "node/dial_rests.hpp"
 #include "node/message_streams.hpp"
 #include "node/node_core.hpp"
 #include "node/node_service.hpp"
@@ -73,6 +74,10 @@ struct DhtDialFailed {
   std::string reason;
 };
 using DhtNews = std::variant<DhtOutcome, DhtDialFailed>;
+
+/// A record is its owner's word: what it names gets a handshake's packets, so no ports at which
+/// services of a system may listen.
+[[nodiscard]] bool may_dial(const SocketAddress& address);
 
 class DhtHost final : public NodeService {
  public:
@@ -254,6 +259,7 @@ class DhtHost final : public NodeService {
 
   std::map<NodeId, Link> links_;
   std::set<NodeId> wanted_;                       // being dialled for the core
+  DialRests dial_rests_;                          // of addresses that records name
   std::set<NodeId> claimed_;                      // of the application
   std::deque<peer::Input<dht::Message>> inputs_;  // answers to the core's own outputs
   std::vector<Announced> announced_;

@@ -5,8 +5,10 @@
 // it says is tried if it is new. A peer that keeps to a relay which this node does not know is met
 // there: the relay is taken on as one of ours, and has `relay_patience` to come up.
 #include <algorithm>
+#include <map>
 #include <utility>
 
+#include "node/candidate_filter.hpp"
 #include "node/dht_host.hpp"
 #include "path/path_errc.hpp"
 #include "relay/relay_errc.hpp"
@@ -15,15 +17,12 @@ namespace quicmesh {
 namespace {
 
 constexpr std::uint16_t relay_port = 443;
-constexpr std::uint16_t system_ports_end = 1024;
 
-/// A record is its owner's word: what it names gets a handshake's packets, so no ports at which
-/// services of a system may listen.
+}  // namespace
+
 bool may_dial(const SocketAddress& address) {
   return address.port >= system_ports_end || address.port == relay_port;
 }
-
-}  // namespace
 
 std::optional<DhtHost::Whereabouts> DhtHost::whereabouts(Instant now, const NodeCore& node,
                                                          const NodeId& peer) const {
@@ -43,7 +42,11 @@ std::vector<NetworkPath> DhtHost::paths_to_peer(Instant now, const NodeCore& nod
     addresses.insert(addresses.end(), contact.addresses.begin(), contact.addresses.end());
   }
   if (const auto where = whereabouts(now, node, peer)) {
-    std::ranges::copy_if(where->addresses, std::back_inserter(addresses), may_dial);
+    std::map<IpAddress, int> ports;
+    std::ranges::copy_if(where->addresses, std::back_inserter(addresses),
+                         [&](const SocketAddress& one) {
+                           return may_dial(one) && ports[one.ip]++ < ports_of_a_host_max;
+                         });
   }
   std::vector<NetworkPath> paths;
   for (const SocketAddress& address : addresses) {
@@ -127,8 +130,13 @@ void DhtHost::start_waiting_resolves(Instant now, const NodeCore& node) {
 void DhtHost::check_resolves(Instant now, const NodeCore& node) {
   for (std::size_t i = 0; i < resolves_.size();) {
     const Resolve resolve = resolves_[i];
-    const auto found = resolve.known == 0 ? std::nullopt : whereabouts(now, node, resolve.target);
-    if (!found || found->sequence == resolve.known) {
+    // The signature is checked again only if there is another record.
+    const PeerHandle peer = resolve.known == 0 ? no_peer : book_.find(resolve.target);
+    const bool held = peer != no_peer && !book_.record(peer).empty();
+    const auto stamp = peek_endpoint_stamp(held ? book_.record(peer) : ByteView());
+    const bool newer = stamp && stamp->sequence != resolve.known;
+    const auto found = newer ? whereabouts(now, node, resolve.target) : std::nullopt;
+    if (!found) {
       ++i;
       continue;
     }
@@ -195,17 +203,25 @@ void DhtHost::try_whereabouts(Instant now, NodeCore& node, Dial& dial, const Whe
 }
 
 void DhtHost::take_relays(Instant now, NodeCore& node, Dial& dial, const Whereabouts& where) {
-  if (node.policy() == PathPolicy::direct_only) return;
+  // Whoever keeps to relays keeps to those that he has chosen: to others he would show his address.
+  if (node.policy() != PathPolicy::any) return;
   for (const RelayEndpoint& relay : where.relays) {
     const auto known = node.relays().relays();
+    const auto serves = [&](const NodeId& id) {
+      return std::ranges::any_of(
+          known, [&](const RelayReport& one) { return one.id == id && one.sessions > 0; });
+    };
     const bool is_known =
         std::ranges::any_of(known, [&](const RelayReport& one) { return one.id == relay.id; });
     if (is_known || relay.id == self_id_) continue;
     if (relays_taken_.size() >= relays_taken_max) {
-      node.remove_relay(now, relays_taken_.front());
-      relays_taken_.pop_front();
+      const auto idle = std::ranges::find_if_not(relays_taken_, serves);
+      if (idle == relays_taken_.end()) return;
+      node.remove_relay(now, *idle);
+      relays_taken_.erase(idle);
     }
     RelayHint hint{relay.id, relay.addresses};
+    hint.tls_port = 0;  // nobody's word leads to a TCP connection (node/relay_tunnels.hpp)
     std::erase_if(hint.addresses, [](const SocketAddress& one) { return !may_dial(one); });
     if (hint.addresses.empty() || !node.add_relay(now, hint)) continue;
     relays_taken_.push_back(relay.id);
