@@ -20,7 +20,8 @@ std::optional<DhtContact> contact_of(const std::string& line) {
   if (!address) return std::nullopt;
   DhtContact contact{address->id, {}};
   for (const HostPort& host : address->addresses) {
-    if (const auto literal = host.literal()) contact.addresses.push_back(*literal);
+    const auto literal = host.literal();
+    if (literal && may_dial(*literal)) contact.addresses.push_back(*literal);
   }
   if (contact.addresses.empty()) return std::nullopt;
   return contact;

@@ -36,7 +36,8 @@ TEST(DhtCache, passes_over_what_it_cannot_read) {
   ASSERT_TRUE(save_dht_cache(path, {7, {contact_number(1)}}));
   std::ofstream(path, std::ios::app) << "nonsense\n\nsequence x\n"
                                      << contact_number(2).id.to_hex() << "@example.org:1\n"
-                                     << contact_number(3).id.to_hex() << "@127.0.0.3:5\n";
+                                     << contact_number(4).id.to_hex() << "@192.0.2.1:53\n"
+                                     << contact_number(3).id.to_hex() << "@127.0.0.3:5000\n";
   const DhtCache cache = load_dht_cache(path);
   EXPECT_EQ(cache.sequence, 7u);
   ASSERT_EQ(cache.contacts.size(), 2u);

@@ -79,8 +79,14 @@ void HostedNode::save_dht(Instant now) {
   if (dht_ == nullptr || dht_file_.empty()) return;
   dht_saved_at_ = now;
   DhtCache cache{dht_->own_records().sequence(), dht_->contacts_to_keep(now, *core_)};
-  // Nobody was met: those that were begun with are still the best that is known.
-  if (cache.contacts.empty()) cache.contacts = load_dht_cache(dht_file_).contacts;
+  // Those met last time come behind: whoever is met now may all be one person.
+  for (DhtContact& former : load_dht_cache(dht_file_).contacts) {
+    const bool known =
+        std::ranges::find(cache.contacts, former.id, &DhtContact::id) != cache.contacts.end();
+    if (!known && cache.contacts.size() < dht_cache_nodes_max) {
+      cache.contacts.push_back(std::move(former));
+    }
+  }
   (void)save_dht_cache(dht_file_, cache);
 }
 
