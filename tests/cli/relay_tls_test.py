@@ -66,10 +66,11 @@ class RelayTls(CliTest):
         # The relay tells this client where it is, as nodes do, and there UDP answers.
         relay = self.start_relay()
         client = self.start_node(*self.through(relay), data="client")
-        self.assertEqual(client.wait_for("relay_up", relay=relay.node_id)["leg"], "tls")
+        tunnel = f"127.0.0.1:{relay.tls_port}"
+        self.assertEqual(client.wait_for("peer_up", peer=relay.node_id)["remote"], tunnel)
+        # It may move before or after the relay has taken it as a client: relay_up is not waited for.
         moved = client.wait_for("path_changed", peer=relay.node_id)
-        self.assertEqual((moved["from"], moved["to"]),
-                         (f"127.0.0.1:{relay.tls_port}", relay.ready["listen"][0]))
+        self.assertEqual((moved["from"], moved["to"]), (tunnel, relay.ready["listen"][0]))
         self.wait_until(lambda: self.tunnels_of("relay") == 0, "the tunnel is closed")
         self.assertEqual(self.path_to(relay, "client")["leg"], "udp")
         self.assertFalse(client.events("peer_down"))  # the same connection all the time
