@@ -114,6 +114,33 @@ TEST(Stranger, gets_no_more_at_many_ports) {
   EXPECT_EQ(world.at_victim(), 0u);
 }
 
+// A peer that writes the victim's address as the source of its probes gains nothing: fewer packets
+// come there than it sends, and they end. What goes to the second interface reaches nobody, so it
+// stands for an address whose owner never answers.
+TEST(Stranger, gets_an_end_of_replies_to_probes_that_name_it_as_their_source) {
+  World world(4);
+  MeshNode& peer = *world.hostile[0];
+  Network& network = world.simulation.network();
+  LinkConfig link;
+  link.delay = 5ms;
+  const auto second = network.add_interface(
+      peer.host(), {"second", internet, IpAddress::v4({203, 0, 113, 77}), {link, link}});
+  ASSERT_TRUE(second);
+  const LinkId to_victim = network.access_links(network.attachment_of(*second)).down;
+  network.set_link_state(to_victim, LinkState::blackhole);
+  world.attack(world.address_of(*world.victim));
+  for (int i = 0; i < 500; ++i) {
+    peer.command([&](NodeCore& core, Instant) {
+      core.connectivity().punch(world.node->id(),
+                                peer.path(*second, world.address_of(*world.node)));
+    });
+    ASSERT_TRUE(world.simulation.run_for(100ms));
+  }
+  const std::uint64_t came = network.link(to_victim).counters().dropped_for(LinkDrop::blackhole);
+  EXPECT_GT(came, StrangerAllowance::replies_max / 2);
+  EXPECT_LE(came, StrangerAllowance::packets_max + StrangerAllowance::replies_max);
+}
+
 // Each telling is judged, may be verified and may be asked about at relays: so only so many count.
 TEST(Stranger, may_tell_of_itself_only_so_often) {
   World world(3);

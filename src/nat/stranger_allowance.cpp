@@ -17,7 +17,7 @@ StrangerAllowance::Entry& StrangerAllowance::entry_of(Instant now, const IpAddre
     found = young_.emplace(ip, entry).first;
   }
   Entry& entry = found->second;
-  if (now - entry.last >= forgotten_after) entry.sent = entry.guessed = 0;
+  if (now - entry.last >= forgotten_after) entry.sent = entry.replied = entry.guessed = 0;
   return entry;
 }
 
@@ -27,26 +27,28 @@ const StrangerAllowance::Entry* StrangerAllowance::find(const IpAddress& ip) con
   return found == old_.end() ? nullptr : &found->second;
 }
 
-bool StrangerAllowance::take(Instant now, const IpAddress& ip) {
+bool StrangerAllowance::take_of(Instant now, const IpAddress& ip, unsigned Entry::* count,
+                                unsigned count_max) {
   Entry& entry = entry_of(now, ip);
-  if (!entry.answered && entry.sent >= packets_max) {
+  if (!entry.answered && entry.*count >= count_max) {
     ++refused_;
     return false;
   }
-  entry.sent = std::min(entry.sent + 1, packets_max);
+  entry.*count = std::min(entry.*count + 1, count_max);
   entry.last = now;
   return true;
 }
 
+bool StrangerAllowance::take(Instant now, const IpAddress& ip) {
+  return take_of(now, ip, &Entry::sent, packets_max);
+}
+
+bool StrangerAllowance::take_reply(Instant now, const IpAddress& ip) {
+  return take_of(now, ip, &Entry::replied, replies_max);
+}
+
 bool StrangerAllowance::take_guess(Instant now, const IpAddress& ip) {
-  Entry& entry = entry_of(now, ip);
-  if (!entry.answered && entry.guessed >= guesses_max) {
-    ++refused_;
-    return false;
-  }
-  entry.guessed = std::min(entry.guessed + 1, guesses_max);
-  entry.last = now;
-  return true;
+  return take_of(now, ip, &Entry::guessed, guesses_max);
 }
 
 unsigned StrangerAllowance::left(Instant now, const IpAddress& ip) const {

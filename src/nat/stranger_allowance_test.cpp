@@ -62,6 +62,20 @@ TEST(StrangerAllowance, is_not_washed_out_by_many_addresses_and_refuses_none_for
   }
 }
 
+TEST(StrangerAllowance, replies_are_counted_apart_and_have_an_end) {
+  StrangerAllowance allowance;
+  for (unsigned i = 0; i < StrangerAllowance::packets_max; ++i)
+    EXPECT_TRUE(allowance.take(start, ip(1)));
+  for (unsigned i = 0; i < StrangerAllowance::replies_max; ++i)
+    EXPECT_TRUE(allowance.take_reply(start, ip(1)));
+  EXPECT_FALSE(allowance.take_reply(start + 59min, ip(1)));
+  EXPECT_FALSE(allowance.take(start + 59min, ip(1)));
+  EXPECT_TRUE(allowance.take_reply(start + StrangerAllowance::forgotten_after, ip(1)));
+  allowance.answered(ip(1));
+  for (unsigned i = 0; i < 2 * StrangerAllowance::replies_max; ++i)
+    EXPECT_TRUE(allowance.take_reply(start + 2h, ip(1)));
+}
+
 // Relay and peer may be one, and attest a victim.
 TEST(StrangerAllowance, guesses_at_an_attested_address_have_an_end) {
   StrangerAllowance allowance;

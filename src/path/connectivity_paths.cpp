@@ -145,10 +145,10 @@ void Connectivity::say_punch(const NodeId& peer, Bytes body) {
 bool Connectivity::may_probe(Instant now, const Link& link, const PathProber::Target& target) {
   const auto stranger = stranger_on(target.path);
   if (!stranger || target.ever_answered) return true;
-  // One packet for one that came: from there, so the far end's NAT has opened.
-  if (target.heard_since_probed()) return true;
   const NetworkPath current = current_path_of(link);  // which QUIC has validated
   if (stranger_on(current) == stranger) return true;
+  // One packet for one that came: from there, so the far end's NAT has opened.
+  if (target.heard_since_probed() && strangers_.take_reply(now, *stranger)) return true;
   const unsigned kept = target.forwarded ? StrangerAllowance::kept_from_forwarded
                                          : StrangerAllowance::kept_for_punches;
   return strangers_.left(now, *stranger) > kept && strangers_.take(now, *stranger);
@@ -161,7 +161,7 @@ bool Connectivity::may_answer(Instant now, const Link& link, const NetworkPath& 
   if (!stranger || path == current_path_of(link)) return true;
   const PathProber::Target* target = link.prober.find(path);
   if (target != nullptr && target->ever_answered) return true;
-  return strangers_.take(now, *stranger);
+  return strangers_.take_reply(now, *stranger);
 }
 
 void Connectivity::send_probes(Instant now, Link& link) {
