@@ -81,6 +81,9 @@ class ToyCore {
   void on(Instant now, const peer::PathChanged& what) {
     events_.push_back({now, "path", what.peer, what.rtt / 1us});
   }
+  void on(Instant now, const peer::Regrouped& what) {
+    events_.push_back({now, "regrouped", what.peer, 0});
+  }
   void on(Instant now, const peer::TiersChanged& what) {
     events_.push_back({now, "tiers", no_peer, what.tiers.count});
   }

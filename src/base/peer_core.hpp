@@ -86,6 +86,11 @@ struct PathChanged {
   PeerHandle peer = no_peer;
   Duration rtt{};
 };
+/// The peer's diversity group is another one now; the book has it already.
+struct Regrouped {
+  PeerHandle peer = no_peer;
+  DiversityGroup before{};
+};
 /// The tiers were clustered anew.
 struct TiersChanged {
   LatencyTiers tiers;
@@ -96,7 +101,8 @@ struct Received {
   Message message;
 };
 template <class Message>
-using Input = std::variant<Up, Down, Unreachable, PathChanged, TiersChanged, Received<Message>>;
+using Input =
+    std::variant<Up, Down, Unreachable, PathChanged, Regrouped, TiersChanged, Received<Message>>;
 
 // Outputs.
 

@@ -108,6 +108,10 @@ void DhtCore::on(Instant /*now*/, const peer::PathChanged& input) {
   table_.path_changed(input.peer, input.rtt);
 }
 
+void DhtCore::on(Instant /*now*/, const peer::Regrouped& input) {
+  (void)table_.regrouped(input.peer, input.before);
+}
+
 void DhtCore::on(Instant /*now*/, const peer::TiersChanged& input) {
   tiers_ = input.tiers;
 }
@@ -147,7 +151,10 @@ void DhtCore::on_request(Instant now, PeerHandle from, const Message& message) {
     send(from, message.request, Pong{});
   }
   // To ask us it had to show who it is, but not that it answers.
-  if (message.server && table_.has_room_for(from)) check(now, from);
+  // Whoever asks and never answers takes no more than half of the pings.
+  if (message.server && table_.has_room_for(from) && requests_.checks() < checks_max / 2) {
+    check(now, from);
+  }
 }
 
 Nodes DhtCore::nearest_for(PeerHandle asker, const DhtKey& target, std::size_t count) const {

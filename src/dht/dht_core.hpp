@@ -267,6 +267,7 @@ class DhtCore {
   void on(Instant now, const peer::Down& input);
   void on(Instant now, const peer::Unreachable& input);
   void on(Instant now, const peer::PathChanged& input);
+  void on(Instant now, const peer::Regrouped& input);
   void on(Instant now, const peer::TiersChanged& input);
   void on(Instant now, peer::Received<Message>& input);
   void on_request(Instant now, PeerHandle from, const Message& message);

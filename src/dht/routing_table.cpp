@@ -99,9 +99,8 @@ std::uint8_t& RoutingTable::group_slot(DiversityGroup group) {
   return groups_[mix64(std::to_underlying(group)) % groups_.size()];
 }
 
-void RoutingTable::count_group(PeerHandle peer, int change) {
+void RoutingTable::count_group(DiversityGroup group, int change) {
   constexpr std::uint8_t full = std::numeric_limits<std::uint8_t>::max();
-  const DiversityGroup group = book_->group(peer);
   if (group == DiversityGroup::not_public) return;
   std::uint8_t& count = group_slot(group);
   // A slot that was full once stays so: its true count is not known any more.
@@ -120,6 +119,23 @@ bool RoutingTable::group_allows(unsigned bucket, PeerHandle peer) {
   }
   return at_most < group_in_table_max ||
          std::ranges::count_if(contacts_, same_group) < std::ptrdiff_t{group_in_table_max};
+}
+
+bool RoutingTable::regrouped(PeerHandle peer, DiversityGroup before) {
+  const DiversityGroup group = book_->group(peer);
+  if (group == before || !position(peer)) return false;
+  count_group(before, -1);
+  count_group(group, 1);
+  if (group == DiversityGroup::not_public) return false;
+  const auto same_group = [&](const Contact& one) { return book_->group(one.peer) == group; };
+  const auto in_bucket = std::ranges::count_if(all(bucket_of(peer)), same_group);
+  const auto in_table = std::ranges::count_if(contacts_, same_group);
+  if (in_bucket <= std::ptrdiff_t{group_in_bucket_max} &&
+      in_table <= std::ptrdiff_t{group_in_table_max}) {
+    return false;
+  }
+  ++refused_for_group_;
+  return remove(peer);
 }
 
 // Places.
@@ -150,7 +166,7 @@ RoutingTable::Place RoutingTable::answered(Instant now, PeerHandle peer,
     contact.since_quarter_hours = quarter_hours(now);
     if (rtt) contact.add_sample(*rtt);
     make_bucket(now, bucket);
-    count_group(peer, 1);
+    count_group(book_->group(peer), 1);
     if (buckets_[bucket].live < k_) {
       place_live(bucket, contact);
       return Place::live;
@@ -182,7 +198,7 @@ void RoutingTable::place_live(unsigned bucket, Contact contact) {
 void RoutingTable::place_waiting(unsigned bucket, const Contact& contact) {
   if (buckets_[bucket].waiting == waiting_max) {
     const std::size_t oldest = begin_of(bucket) + buckets_[bucket].live;
-    count_group(contacts_[oldest].peer, -1);
+    count_group(book_->group(contacts_[oldest].peer), -1);
     contacts_.erase(at(contacts_, oldest));
     --buckets_[bucket].waiting;
   }
@@ -244,7 +260,7 @@ bool RoutingTable::has_room_for(PeerHandle peer) {
 // Leaving.
 
 void RoutingTable::erase_at(unsigned bucket, std::size_t index) {
-  count_group(contacts_[index].peer, -1);
+  count_group(book_->group(contacts_[index].peer), -1);
   const bool was_live = index < begin_of(bucket) + buckets_[bucket].live;
   contacts_.erase(at(contacts_, index));
   if (was_live) {

@@ -61,6 +61,9 @@ class RoutingTable {
   bool remove(PeerHandle peer);
   /// The RTT to `peer` was measured otherwise, as by a handshake.
   void measured(PeerHandle peer, Duration rtt);
+  /// The group of `peer` is no more `before`, but what the book says: it loses its place if there
+  /// are too many of those. True if it did.
+  bool regrouped(PeerHandle peer, DiversityGroup before);
   /// The way to `peer` has changed: `rtt` is the first sample of the new one.
   void path_changed(PeerHandle peer, Duration rtt);
 
@@ -142,7 +145,7 @@ class RoutingTable {
   void make_bucket(Instant now, unsigned bucket);
   void insert(std::size_t index, const Contact& contact);
   void erase_at(unsigned bucket, std::size_t index);
-  void count_group(PeerHandle peer, int change);
+  void count_group(DiversityGroup group, int change);
   [[nodiscard]] std::uint8_t& group_slot(DiversityGroup group);
   void place_live(unsigned bucket, Contact contact);
   void place_waiting(unsigned bucket, const Contact& contact);

@@ -205,6 +205,45 @@ TEST(RoutingTable, who_left_makes_room_in_its_group) {
   EXPECT_EQ(world.table.answered(birth, third, 1ms), RoutingTable::Place::live);
 }
 
+// TD4: over relays, or from several networks, first; then all show their one prefix.
+TEST(RoutingTable, whose_group_changes_leaves_where_there_are_too_many) {
+  World world;
+  constexpr DiversityGroup group{77};
+  std::vector<PeerHandle> peers;
+  for (unsigned i = 0; i < 20; ++i) {
+    peers.push_back(world.peer_in(i % 2, DiversityGroup{1000 + i}));
+    EXPECT_EQ(world.table.answered(birth, peers.back(), 1ms), RoutingTable::Place::live);
+  }
+  for (unsigned i = 0; i < 20; ++i) {
+    world.book.set_group(peers[i], group);
+    EXPECT_EQ(world.table.regrouped(peers[i], DiversityGroup{1000 + i}), i >= 4);
+  }
+  EXPECT_EQ(world.table.live_count(), 4U);
+  EXPECT_FALSE(world.table.has_room_for(world.peer_in(0, group)));
+  // The places that they had are free for others of their old groups, and of no group.
+  for (unsigned i = 0; i < 20; ++i) {
+    const PeerHandle other = world.peer_in(i % 2, DiversityGroup{1000 + i});
+    EXPECT_EQ(world.table.has_room_for(other), true) << i;
+  }
+}
+
+// A group that was not counted must not be taken off the count when its contact leaves.
+TEST(RoutingTable, counts_a_group_right_when_contacts_get_one_later) {
+  World world;
+  constexpr DiversityGroup group{77};
+  std::vector<PeerHandle> late;
+  for (int i = 0; i < 2; ++i) {
+    late.push_back(world.peer_in(0));
+    (void)world.table.answered(birth, late.back(), 1ms);
+    world.book.set_group(late.back(), group);
+    EXPECT_FALSE(world.table.regrouped(late.back(), DiversityGroup::not_public));
+  }
+  EXPECT_FALSE(world.table.has_room_for(world.peer_in(0, group)));
+  EXPECT_TRUE(world.table.remove(late[0]));
+  (void)world.table.answered(birth, world.peer_in(0, group), 1ms);
+  EXPECT_FALSE(world.table.has_room_for(world.peer_in(0, group)));
+}
+
 // S1.25, TD10
 TEST(RoutingTable, half_of_a_bucket_goes_to_the_near_and_half_does_not) {
   World world;
