@@ -309,6 +309,57 @@ TEST(DhtNode, a_node_behind_a_nat_is_met_at_its_relay) {
   EXPECT_TRUE(world.dial(from, behind));
 }
 
+// TD4: who shows only a relay shares the relay's group with all who do.
+TEST(DhtNode, many_keys_over_one_relay_get_the_places_of_one_network) {
+  DhtWorld world(11);
+  Member& relay = world.add(DhtWorld::public_address(1));
+  relay.node->serve_as_relay();
+  Member& node = world.add(DhtWorld::public_address(2));
+  node.node->use_relay(*relay.node);
+  world.run_for(2s);
+  DhtHostConfig server;
+  server.role = DhtRole::server;
+  for (unsigned i = 10; i < 34; ++i) {
+    Member& hidden = world.add(DhtWorld::public_address(i), server);
+    hidden.node->command([](NodeCore& core, Instant) { core.set_policy(PathPolicy::relay_only); });
+    hidden.node->use_relay(*relay.node);
+    world.run_for(1s);
+    hidden.node->command(
+        [&](NodeCore& core, Instant now) { return core.connect(now, node.node->id(), {}); });
+  }
+  world.run_for(120s);
+  EXPECT_GT(node.node->core().connectivity().peers().size(), 20u);
+  // The relay itself is of the group, too.
+  EXPECT_LE(node.dht->core().table().contacts().size(), dht::RoutingTable::group_in_table_max);
+  EXPECT_GE(node.dht->core().table().contacts().size(), 4u);
+}
+
+// Who could come to the network where we were says nothing of the one where we are.
+TEST(DhtNode, a_server_that_moves_behind_a_nat_serves_no_more) {
+  DhtWorld world(12);
+  for (unsigned i = 1; i <= 8; ++i)
+    world.add(DhtWorld::public_address(i));
+  Network& network = world.simulation.network();
+  Member& mover = world.members[3];
+  const NatId nat =
+      network.add_nat({.name = "nat", .addresses = {DhtWorld::public_address(90)}}).value();
+  const InterfaceId inside =
+      network
+          .add_interface(mover.node->host(),
+                         {"wlan", network.inside(nat), DhtWorld::private_address(2), {}})
+          .value();
+  network.set_interface_state(inside, InterfaceState::down);
+  mover.node->network_changed();
+  world.run_for(40s);
+  EXPECT_TRUE(mover.dht->core().is_server());
+  network.set_interface_state(mover.interface, InterfaceState::down);
+  network.set_interface_state(inside, InterfaceState::up);
+  mover.node->network_changed();
+  world.run_for(60s);
+  EXPECT_GT(mover.dht->core().links_up(), 0u);
+  EXPECT_FALSE(mover.dht->core().is_server());
+}
+
 TEST(DhtNode, two_that_begin_with_each_other_end_with_one_connection) {
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
     DhtWorld world(seed);

@@ -101,6 +101,10 @@ bool DhtHost::on_node_event(Instant now, NodeCore& node, NodeEvent& event) {
     on_relay_up(now, node);
     return false;
   }
+  if (std::holds_alternative<NetworkChanged>(event)) {
+    reached_in_ = AddressScope::unusable;  // who came to the network before
+    update_role(node);
+  }
   own_.on_reach_changed(now);  // a relay is lost, or the network has changed
   return false;
 }
@@ -109,7 +113,7 @@ bool DhtHost::on_stream_event(Instant now, NodeCore& node, NodeEvent& event) {
   using Fate = MessageStreams::Event;
   Connectivity& connectivity = node.connectivity();
   if (const auto* opened = std::get_if<PeerStreamOpened>(&event)) {
-    const bool ours = streams_.on_opened(connectivity, *opened) == Fate::taken;
+    const bool ours = streams_.on_opened(now, connectivity, *opened) == Fate::taken;
     if (!ours) claim(opened->peer);
     return ours;
   }
@@ -156,10 +160,10 @@ void DhtHost::on_connected(Instant now, NodeCore& node, const PeerConnected& eve
   link.ours = sought && event.dialled_by_us && !claimed_.contains(event.peer);
   if (link.direct) {
     link.scope = scope_of(event.path.remote.ip, rules);
-    book_.set_group(peer, group_of(event.path.remote.ip, rules));
     if (!event.dialled_by_us && !sought) reached_in_ = std::max(reached_in_, link.scope);
     dial_rests_.answered(event.path.remote.ip);
   }
+  set_group(now, node, peer, event.path, event.relay);
   update_role(node);
   core_.handle(now, peer::Up{peer, node.connectivity().path_info(event.peer).smoothed_rtt});
   // Whoever is connected is somebody to begin with.
@@ -198,10 +202,26 @@ void DhtHost::on_path_changed(Instant now, NodeCore& node, const PeerPathChanged
   link.scope = AddressScope::public_internet;
   if (link.direct) {
     link.scope = scope_of(event.to.remote.ip, node.address_rules());
-    book_.set_group(link.peer, group_of(event.to.remote.ip, node.address_rules()));
   }
+  set_group(now, node, link.peer, event.to, event.to_relay);
   tiers_.remove(link.peer);
   if (!link.deaf) core_.handle(now, peer::PathChanged{link.peer, event.rtt});
+}
+
+// Whoever comes over a relay has the relay's own group, else many keys over one would count as many
+// places. Over TURN the address is the peer's, as the server sees it.
+void DhtHost::set_group(Instant now, const NodeCore& node, PeerHandle peer, const NetworkPath& path,
+                        const std::optional<NodeId>& relay) {
+  const DiversityGroup before = book_.group(peer);
+  DiversityGroup group = DiversityGroup::not_public;
+  if (relay) {
+    if (const PeerHandle one = book_.find(*relay); one != no_peer) group = book_.group(one);
+  } else {
+    group = group_of(path.remote.ip, node.address_rules());
+  }
+  if (group == before) return;
+  book_.set_group(peer, group);
+  core_.handle(now, peer::Regrouped{peer, before});
 }
 
 void DhtHost::set_deaf(Instant now, const NodeId& peer) {
@@ -226,8 +246,7 @@ void DhtHost::sweep() {
   core_.mark(sweep);
   for (const auto& [id, link] : links_)
     sweep.mark(link.peer);
-  for (const Announced& one : announced_)
-    sweep.mark(one.peer);
+  announced_.mark(sweep);
   if (question_) sweep.mark(question_->from);
   const auto mark = [&](const NodeId& id) {
     if (const PeerHandle peer = book_.find(id); peer != no_peer) sweep.mark(peer);
@@ -270,7 +289,7 @@ void DhtHost::on_message(Instant now, NodeCore& node, const MessageStreams::Arri
   question_.reset();
   if (const auto* asked = std::get_if<dht::FindNode>(&message->body)) {
     question_ = {link.peer, message->request, asked->target};
-    if (asked->target == DhtKey::of(arrived.from)) remember_announced(now, link.peer);
+    if (asked->target == DhtKey::of(arrived.from)) announced_.remember(now, link.peer);
   } else if (!dht::is_request(message->body)) {
     tiers_.add_sample(now, link.peer, node.connectivity().path_info(arrived.from).latest_rtt);
   }
@@ -301,26 +320,11 @@ void DhtHost::send(Instant now, NodeCore& node, peer::Send<dht::Message> output)
   if (show) link.shown = own_.sequence();
 }
 
-void DhtHost::remember_announced(Instant now, PeerHandle peer) {
-  std::erase_if(announced_,
-                [&](const Announced& one) { return one.peer == peer || one.until <= now; });
-  announced_.push_back({peer, now + announced_for});
-  if (announced_.size() <= announced_max) return;
-  const DhtKey here = DhtKey::of(self_id_);
-  const auto farthest = std::ranges::max_element(announced_, {}, [&](const Announced& one) {
-    return distance(here, DhtKey::of(book_.id(one.peer)));
-  });
-  announced_.erase(farthest);
-}
-
 void DhtHost::name_announced(Instant now, dht::Nodes& answer) const {
-  const auto sought = std::ranges::find_if(announced_, [&](const Announced& one) {
-    return one.until > now && one.peer != question_->from &&
-           DhtKey::of(book_.id(one.peer)) == question_->target;
-  });
-  if (sought == announced_.end() || book_.record(sought->peer).empty()) return;
-  std::erase(answer.nodes, sought->peer);
-  answer.nodes.insert(answer.nodes.begin(), sought->peer);
+  const PeerHandle sought = announced_.find(now, question_->target);
+  if (sought == no_peer || sought == question_->from || book_.record(sought).empty()) return;
+  std::erase(answer.nodes, sought);
+  answer.nodes.insert(answer.nodes.begin(), sought);
   if (answer.nodes.size() > dht::contacts_max) answer.nodes.pop_back();
 }
 

@@ -33,6 +33,7 @@
 #include "dht/dht_core.hpp"
 #include "dht_wire/dht_codec.hpp"
 #include "identity/peer_book.hpp"
+#include "node/announced_clients.hpp"
 #include "node/dial_rests.hpp"
 #include "node/message_streams.hpp"
 #include "node/node_core.hpp"
@@ -82,7 +83,6 @@ using DhtNews = std::variant<DhtOutcome, DhtDialFailed>;
 class DhtHost final : public NodeService {
  public:
   static constexpr std::size_t book_capacity = 8192;  // ids, each with up to 1 KiB of record
-  static constexpr std::size_t announced_max = 1024;  // who is farthest from us goes
   static constexpr std::size_t bootstrap_max = 256;
   static constexpr std::size_t bootstrap_at_once = 8;
   static constexpr std::size_t resolves_max = 64;
@@ -93,7 +93,6 @@ class DhtHost final : public NodeService {
   static constexpr Duration bootstrap_pause_max = 60s;
   static constexpr Duration announce_first = 5s;  // after the node has joined; doubling to
   static constexpr Duration announce_interval = 20min;
-  static constexpr Duration announced_for = 1h;
   static constexpr Duration own_value_life = 2h;
   static constexpr Duration own_value_interval = 1h;
   static constexpr Duration relay_patience = 5s;
@@ -144,10 +143,6 @@ class DhtHost final : public NodeService {
     bool deaf = false;        // speaks no DHT, or something else under its name
     std::uint64_t shown = 0;  // the sequence number of the record that it has of us
   };
-  struct Announced {
-    PeerHandle peer = no_peer;
-    Instant until{};
-  };
   struct Question {  // that is being answered
     PeerHandle from = no_peer;
     std::uint32_t request = 0;
@@ -192,6 +187,8 @@ class DhtHost final : public NodeService {
   void open(Instant now, NodeCore& node, PeerHandle peer);
   void close(Instant now, NodeCore& node, PeerHandle peer);
   [[nodiscard]] bool is_used(const NodeCore& node, const NodeId& peer) const;
+  void set_group(Instant now, const NodeCore& node, PeerHandle peer, const NetworkPath& path,
+                 const std::optional<NodeId>& relay);
   [[nodiscard]] RecordLink record_link(Instant now, const NodeCore& node, const Link& link) const;
   PeerHandle intern(const NodeId& id);
   void sweep();
@@ -199,7 +196,6 @@ class DhtHost final : public NodeService {
   // Messages.
   void on_message(Instant now, NodeCore& node, const MessageStreams::Arrived& arrived);
   void send(Instant now, NodeCore& node, peer::Send<dht::Message> output);
-  void remember_announced(Instant now, PeerHandle peer);
   void name_announced(Instant now, dht::Nodes& answer) const;
   /// Carries between the core and the node until the core's queues are empty, as they always are
   /// between turns: a sweep of the book does not know what they name.
@@ -262,7 +258,7 @@ class DhtHost final : public NodeService {
   DialRests dial_rests_;                          // of addresses that records name
   std::set<NodeId> claimed_;                      // of the application
   std::deque<peer::Input<dht::Message>> inputs_;  // answers to the core's own outputs
-  std::vector<Announced> announced_;
+  AnnouncedClients announced_{book_, self_};
   std::optional<Question> question_;
   AddressScope reached_in_ = AddressScope::unusable;
   bool stopped_ = false;

@@ -17,6 +17,7 @@ bool MessageStreams::send(Instant now, Connectivity& connectivity, const NodeId&
                           ByteView message) {
   auto current = current_.find(peer);
   if (current == current_.end()) {
+    give_up_older(connectivity, peer);
     const auto opened = connectivity.open_stream(now, peer, {StreamKind::stream, protocol_}, false);
     if (!opened) {
       ++counters_.dropped_no_stream;
@@ -57,13 +58,15 @@ std::optional<MessageStreams::Arrived> MessageStreams::poll_arrived() {
   return arrived;
 }
 
-MessageStreams::Event MessageStreams::on_opened(Connectivity& connectivity,
+MessageStreams::Event MessageStreams::on_opened(Instant now, Connectivity& connectivity,
                                                 const PeerStreamOpened& opened) {
   if (opened.header.protocol != protocol_) return Event::not_ours;
   const auto there = std::ranges::count_if(
       incoming_, [&](const auto& one) { return one.first.connection == opened.stream.connection; });
   Incoming& incoming = incoming_[opened.stream];
   incoming.from = opened.peer;
+  incoming.ends_at = now + incoming_life;
+  check_incoming_at_ = std::min(check_incoming_at_, incoming.ends_at);
   incoming.broken = std::cmp_greater_equal(there, incoming_max) || opened.bidirectional ||
                     opened.header.kind != StreamKind::stream;
   if (incoming.broken) {
@@ -83,6 +86,7 @@ MessageStreams::Event MessageStreams::on_data(Connectivity& connectivity,
   if (!data.data.empty()) connectivity.credit(data.stream, data.data.size());
   Incoming& from = found->second;
   if (from.broken) return Event::taken;
+  const std::size_t before = from.inbox.size();
   from.inbox.insert(from.inbox.end(), data.data.begin(), data.data.end());
   std::size_t taken = 0;
   while (from.inbox.size() - taken >= length_size) {
@@ -90,9 +94,8 @@ MessageStreams::Event MessageStreams::on_data(Connectivity& connectivity,
     const std::size_t length = ByteReader(rest).u32();
     if (length == 0 || length > message_max_) {
       ++counters_.malformed;
-      from.broken = true;
-      from.inbox = {};
-      (void)connectivity.stop_stream(data.stream, CloseCode::cancelled);
+      partial_bytes_ += from.inbox.size() - before;
+      stop(connectivity, data.stream, from);
       return Event::taken;
     }
     if (rest.size() < length_size + length) break;
@@ -101,7 +104,9 @@ MessageStreams::Event MessageStreams::on_data(Connectivity& connectivity,
     taken += length_size + length;
   }
   from.inbox.erase(from.inbox.begin(), from.inbox.begin() + static_cast<std::ptrdiff_t>(taken));
+  partial_bytes_ += from.inbox.size() - before;
   if (data.end && !from.inbox.empty()) ++counters_.malformed;
+  bound_partial(connectivity);
   return Event::taken;
 }
 
@@ -109,7 +114,7 @@ MessageStreams::Event MessageStreams::on_broken(Connectivity& connectivity, cons
                                                 NodeId& peer) {
   if (const auto incoming = incoming_.find(stream); incoming != incoming_.end()) {
     incoming->second.broken = true;
-    incoming->second.inbox = {};
+    partial_bytes_ -= std::exchange(incoming->second.inbox, {}).size();
     return Event::taken;
   }
   const auto outgoing = outgoing_.find(stream);
@@ -122,7 +127,11 @@ MessageStreams::Event MessageStreams::on_broken(Connectivity& connectivity, cons
 }
 
 MessageStreams::Event MessageStreams::on_over(const StreamKey& stream) {
-  if (incoming_.erase(stream) > 0) return Event::taken;
+  if (const auto incoming = incoming_.find(stream); incoming != incoming_.end()) {
+    partial_bytes_ -= incoming->second.inbox.size();
+    incoming_.erase(incoming);
+    return Event::taken;
+  }
   std::erase_if(current_, [&](const auto& one) { return one.second == stream; });
   return outgoing_.erase(stream) > 0 ? Event::taken : Event::not_ours;
 }
@@ -134,16 +143,56 @@ bool MessageStreams::owns(const StreamKey& stream) const {
 void MessageStreams::handle_timeout(Instant now, Connectivity& connectivity) {
   while (!by_age_.empty()) {
     const auto oldest = outgoing_.find(by_age_.front());
-    if (oldest != outgoing_.end() && oldest->second.ends_at > now) return;
+    if (oldest != outgoing_.end() && oldest->second.ends_at > now) break;
     if (oldest != outgoing_.end()) end(connectivity, oldest->first);
     by_age_.pop_front();
+  }
+  if (check_incoming_at_ <= now) stop_overdue(now, connectivity);
+}
+
+void MessageStreams::stop_overdue(Instant now, Connectivity& connectivity) {
+  check_incoming_at_ = never;
+  for (auto& [stream, incoming] : incoming_) {
+    if (incoming.broken) continue;
+    if (incoming.ends_at > now) {
+      check_incoming_at_ = std::min(check_incoming_at_, incoming.ends_at);
+      continue;
+    }
+    ++counters_.streams_stopped;
+    stop(connectivity, stream, incoming);
   }
 }
 
 Instant MessageStreams::poll_timeout() const {
-  if (by_age_.empty()) return never;
+  if (by_age_.empty()) return check_incoming_at_;
   const auto oldest = outgoing_.find(by_age_.front());
-  return oldest == outgoing_.end() ? Instant{} : oldest->second.ends_at;
+  return oldest == outgoing_.end() ? Instant{}
+                                   : std::min(oldest->second.ends_at, check_incoming_at_);
+}
+
+// A stream that was ended before and is still on its way is not being read.
+void MessageStreams::give_up_older(Connectivity& connectivity, const NodeId& peer) {
+  std::size_t kept = 0;
+  for (auto one = outgoing_.rbegin(); one != outgoing_.rend(); ++one) {
+    if (one->second.to == peer && ++kept > 1) {
+      (void)connectivity.reset_stream(one->first, CloseCode::cancelled);
+    }
+  }
+}
+
+void MessageStreams::stop(Connectivity& connectivity, const StreamKey& stream, Incoming& incoming) {
+  incoming.broken = true;
+  partial_bytes_ -= std::exchange(incoming.inbox, {}).size();
+  (void)connectivity.stop_stream(stream, CloseCode::cancelled);
+}
+
+void MessageStreams::bound_partial(Connectivity& connectivity) {
+  while (partial_bytes_ > partial_max) {
+    const auto most = std::ranges::max_element(
+        incoming_, {}, [](const auto& one) { return one.second.inbox.size(); });
+    ++counters_.streams_stopped;
+    stop(connectivity, most->first, most->second);
+  }
 }
 
 void MessageStreams::end(Connectivity& connectivity, const StreamKey& stream) {

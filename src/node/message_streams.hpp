@@ -9,10 +9,12 @@
 // message opens another, so that a connection which is to be left for a better one
 // (connectivity.hpp) is not held open by a stream that never ends.
 //
-// A peer that sends something else has its stream stopped. One that reads slowly gets no more than
-// `backlog_max` bytes: what is beyond is dropped, which the core above takes for a loss.
+// A peer that sends something else has its stream stopped, and so has one whose stream does not
+// end. One that reads slowly gets no more than `backlog_max` bytes on each of two streams: what is
+// beyond is dropped, which the core above takes for a loss. Of messages that have come in part all
+// peers together hold `partial_max` bytes; where there is most, it is dropped with its stream.
 //
-// Timer: the end of the oldest stream of ours.
+// Timers: the end of the oldest stream of ours; the oldest of a peer's may be overdue.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +29,10 @@ namespace quicmesh {
 
 class MessageStreams {
  public:
-  static constexpr std::size_t backlog_max = std::size_t{256} << 10;
+  static constexpr std::size_t backlog_max = std::size_t{128} << 10;
+  static constexpr std::size_t partial_max = std::size_t{8} << 20;
   static constexpr Duration stream_life = 10s;
+  static constexpr Duration incoming_life = 60s;  // peers end theirs after `stream_life`
   /// Of one connection, from the peer: an old one that is not read to its end, and the next.
   static constexpr std::size_t incoming_max = 4;
 
@@ -43,6 +47,7 @@ class MessageStreams {
     std::uint64_t dropped_no_stream = 0;  // no connection, or one that takes no streams now
     std::uint64_t malformed = 0;          // lengths out of bounds, or the end within a message
     std::uint64_t streams_refused = 0;    // more than `incoming_max`, or of the wrong kind
+    std::uint64_t streams_stopped = 0;    // older than `incoming_life`, or beyond `partial_max`
   };
 
   /// What an event was.
@@ -62,7 +67,7 @@ class MessageStreams {
   /// The next message that came; to be drained after each event.
   std::optional<Arrived> poll_arrived();
 
-  Event on_opened(Connectivity& connectivity, const PeerStreamOpened& opened);
+  Event on_opened(Instant now, Connectivity& connectivity, const PeerStreamOpened& opened);
   Event on_data(Connectivity& connectivity, const PeerStreamData& data);
   /// The peer stopped a stream of ours, or reset one of its own; `peer` is whose it was.
   Event on_broken(Connectivity& connectivity, const StreamKey& stream, NodeId& peer);
@@ -82,6 +87,7 @@ class MessageStreams {
   struct Incoming {
     NodeId from;
     Bytes inbox;  // an unfinished message; at most what one message and one read take
+    Instant ends_at{};
     bool broken = false;
   };
   struct Outgoing {
@@ -91,6 +97,10 @@ class MessageStreams {
   };
 
   void end(Connectivity& connectivity, const StreamKey& stream);
+  void give_up_older(Connectivity& connectivity, const NodeId& peer);
+  void stop_overdue(Instant now, Connectivity& connectivity);
+  void stop(Connectivity& connectivity, const StreamKey& stream, Incoming& incoming);
+  void bound_partial(Connectivity& connectivity);
 
   std::string protocol_;
   std::size_t message_max_;
@@ -98,6 +108,8 @@ class MessageStreams {
   std::map<StreamKey, Outgoing> outgoing_;
   std::map<StreamKey, Incoming> incoming_;
   std::deque<StreamKey> by_age_;  // of those in `outgoing_`, also some that are over
+  Instant check_incoming_at_ = never;
+  std::size_t partial_bytes_ = 0;  // in all inboxes
   std::deque<Arrived> arrived_;
   Counters counters_;
 };
