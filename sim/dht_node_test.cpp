@@ -307,6 +307,16 @@ TEST(DhtNode, a_node_behind_a_nat_is_met_at_its_relay) {
   ASSERT_EQ(resolved->relays.size(), 1u);
   EXPECT_EQ(resolved->relays.front().id, relay.node->id());
   EXPECT_TRUE(world.dial(from, behind));
+  // What was good for that is not where this node is to be found from now on.
+  EXPECT_FALSE(from.node->core().relays().choice().home);
+  world.run_for(60s);
+  const auto own = world.ask<ResolvedNode>(behind, [&](Instant now, NodeCore& core, DhtHost& dht) {
+    return dht.resolve(now, core, from.node->id());
+  });
+  ASSERT_TRUE(own && own->found);
+  EXPECT_TRUE(own->relays.empty());
+  for (const RelayReport& one : from.node->core().relays().relays())
+    EXPECT_GT(one.sessions, 0u) << "it is forgotten when it has served";
 }
 
 // TD4: who shows only a relay shares the relay's group with all who do.

@@ -95,6 +95,7 @@ class DhtHost final : public NodeService {
   static constexpr Duration announce_interval = 20min;
   static constexpr Duration own_value_life = 2h;
   static constexpr Duration own_value_interval = 1h;
+  static constexpr unsigned records_tried_max = 4;  // of a peer whose record changes meanwhile
   static constexpr Duration relay_patience = 5s;
   static constexpr Duration join_patience = 5s;
 
@@ -165,8 +166,9 @@ class DhtHost final : public NodeService {
     NodeId peer;
     bool dialling = false;  // the node tries what it was given
     bool resolving = false;
-    bool asked = false;            // the DHT, which is asked once
-    std::uint64_t tried = 0;       // the sequence number of the record that was tried
+    bool asked = false;       // the DHT, which is asked once
+    std::uint64_t tried = 0;  // the sequence number of the record that was tried
+    unsigned records_tried = 0;
     Instant relays_until = never;  // relays of the peer that we wait for
     DhtDialFailed failed;          // what to say in the end
   };
@@ -266,7 +268,6 @@ class DhtHost final : public NodeService {
   std::map<dht::QueryId, Command> commands_;
   std::vector<Resolve> resolves_;
   std::vector<Dial> dials_;
-  std::deque<NodeId> relays_taken_;  // oldest first
   std::vector<OwnValue> own_values_;
   std::uint64_t last_value_sequence_ = 0;
   DhtTicket last_ticket_ = 0;

@@ -3,7 +3,7 @@
 // A dial begins with all that is known: the peer's record, if one is at hand, and the relays in
 // common. When nothing of that has reached the peer, or there was no record, the DHT is asked; what
 // it says is tried if it is new. A peer that keeps to a relay which this node does not know is met
-// there: the relay is taken on as one of ours, and has `relay_patience` to come up.
+// there: the relay is taken on for that, and has `relay_patience` to come up.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -195,6 +195,7 @@ Result<void> DhtHost::dial(Instant now, NodeCore& node, const NodeId& peer) {
 
 void DhtHost::try_whereabouts(Instant now, NodeCore& node, Dial& dial, const Whereabouts& where) {
   dial.tried = where.sequence;
+  ++dial.records_tried;
   const auto paths = paths_to_peer(now, node, dial.peer);
   const auto dialled = node.connect(now, dial.peer, paths);
   dial.dialling = dialled || dialled.error() == PathErrc::already_connected;
@@ -206,25 +207,22 @@ void DhtHost::take_relays(Instant now, NodeCore& node, Dial& dial, const Whereab
   // Whoever keeps to relays keeps to those that he has chosen: to others he would show his address.
   if (node.policy() != PathPolicy::any) return;
   for (const RelayEndpoint& relay : where.relays) {
-    const auto known = node.relays().relays();
-    const auto serves = [&](const NodeId& id) {
-      return std::ranges::any_of(
-          known, [&](const RelayReport& one) { return one.id == id && one.sessions > 0; });
-    };
+    auto known = node.relays().relays();
     const bool is_known =
         std::ranges::any_of(known, [&](const RelayReport& one) { return one.id == relay.id; });
     if (is_known || relay.id == self_id_) continue;
-    if (relays_taken_.size() >= relays_taken_max) {
-      const auto idle = std::ranges::find_if_not(relays_taken_, serves);
-      if (idle == relays_taken_.end()) return;
-      node.remove_relay(now, *idle);
-      relays_taken_.erase(idle);
+    std::erase_if(known, [](const RelayReport& one) { return !one.of_peer; });
+    if (known.size() >= relays_taken_max) {
+      const auto idle = std::ranges::find(known, std::size_t{0}, &RelayReport::sessions);
+      if (idle == known.end()) return;
+      node.remove_relay(now, idle->id);
     }
     RelayHint hint{relay.id, relay.addresses};
     hint.tls_port = 0;  // nobody's word leads to a TCP connection (node/relay_tunnels.hpp)
     std::erase_if(hint.addresses, [](const SocketAddress& one) { return !may_dial(one); });
-    if (hint.addresses.empty() || !node.add_relay(now, hint)) continue;
-    relays_taken_.push_back(relay.id);
+    if (hint.addresses.empty() || !node.add_relay(now, hint, RelayUse::of_peer)) {
+      continue;
+    }
     dial.relays_until = now + relay_patience;
   }
 }
@@ -246,7 +244,7 @@ void DhtHost::advance_dials(Instant now, NodeCore& node) {
       continue;
     }
     const auto where = whereabouts(now, node, dial.peer);
-    if (where && where->sequence != dial.tried) {
+    if (where && where->sequence != dial.tried && dial.records_tried < records_tried_max) {
       try_whereabouts(now, node, dial, *where);
       continue;
     }

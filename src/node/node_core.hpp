@@ -79,7 +79,7 @@ class NodeCore {
   /// Before `serve_as_relay`.
   void set_address_rules(AddressRules rules);
   /// Names a relay to use as a client. Fails with RelayErrc::too_many.
-  Result<void> add_relay(Instant now, const RelayHint& relay);
+  Result<void> add_relay(Instant now, const RelayHint& relay, RelayUse use = RelayUse::own);
   void remove_relay(Instant now, const NodeId& relay);
   /// Forwards for others from now on.
   void serve_as_relay(const RelayLimits& limits);

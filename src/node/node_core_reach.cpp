@@ -20,9 +20,9 @@ void NodeCore::set_endpoints(Instant now, std::vector<LocalEndpoint> endpoints) 
   tell_candidates();
 }
 
-Result<void> NodeCore::add_relay(Instant now, const RelayHint& relay) {
+Result<void> NodeCore::add_relay(Instant now, const RelayHint& relay, RelayUse use) {
   now_ = now;
-  return relay_user_.client().add_relay(now, relay);
+  return relay_user_.client().add_relay(now, relay, use);
 }
 
 void NodeCore::remove_relay(Instant now, const NodeId& relay) {

@@ -20,7 +20,7 @@ std::vector<RelayEndpoint> relays_of(const NodeCore& node) {
   std::vector<RelayEndpoint> relays;
   for (const RelayReport& relay : node.relays().relays()) {
     const auto path = node.connectivity().current_path(relay.id);
-    if (!relay.up || !path || is_relayed(*path) || is_tunnelled(*path)) continue;
+    if (!relay.up || relay.of_peer || !path || is_relayed(*path) || is_tunnelled(*path)) continue;
     if (relays.size() < endpoint_relays_max) relays.push_back({relay.id, {path->remote}});
   }
   return relays;

@@ -20,8 +20,9 @@ const RelayClient::Relay* RelayClient::find(const NodeId& id) const {
 }
 
 std::size_t RelayClient::up_count() const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      relays_, [](const Relay& relay) { return relay.state == State::up && !relay.draining; }));
+  return static_cast<std::size_t>(std::ranges::count_if(relays_, [](const Relay& relay) {
+    return relay.state == State::up && !relay.draining && !relay.of_peer;
+  }));
 }
 
 bool RelayClient::is_main(const NodeId& relay) const {
@@ -31,7 +32,7 @@ bool RelayClient::is_main(const NodeId& relay) const {
 bool RelayClient::wanted(const Relay& relay) const {
   if (surveying_ || is_main(relay.hint.id)) return true;
   // One that drains serves its sessions to the end and is not gone back to.
-  if (!relay.draining && up_count() < kept_max) return true;
+  if (!relay.draining && !relay.of_peer && up_count() < kept_max) return true;
   if (sessions_over(relay.hint.id) > 0) return true;
   return std::ranges::any_of(dials_, [&](const auto& dial) {
     return std::ranges::any_of(dial.second.asks, [&](const Ask& ask) {
@@ -50,10 +51,12 @@ void RelayClient::send(const NodeId& relay, RelayMessage message) {
 
 // Commands.
 
-Result<void> RelayClient::add_relay(Instant now, const RelayHint& relay) {
+Result<void> RelayClient::add_relay(Instant now, const RelayHint& relay, RelayUse use) {
   if (Relay* known = find(relay.id)) {
+    if (use == RelayUse::of_peer) return {};
     known->hint = relay;
     known->configured = true;
+    known->of_peer = false;
     return {};
   }
   if (relays_.size() >= relays_max) {
@@ -65,7 +68,8 @@ Result<void> RelayClient::add_relay(Instant now, const RelayHint& relay) {
   }
   Relay added;
   added.hint = relay;
-  added.configured = true;
+  added.configured = use == RelayUse::own;
+  added.of_peer = use == RelayUse::of_peer;
   relays_.push_back(std::move(added));
   // Whatever was measured before, the new one is to be compared.
   surveying_ = true;
@@ -364,6 +368,7 @@ void RelayClient::plan_choice() {
   std::vector<RelayCandidate> candidates;
   bool measuring = false;
   for (const Relay& relay : relays_) {
+    if (relay.of_peer) continue;
     const bool usable = relay.state == State::up && !relay.draining;
     candidates.push_back({relay.hint.id, relay.rtt, relay.load_percent, usable});
     measuring = measuring || relay.state == State::opening || relay.state == State::registering ||
@@ -490,6 +495,7 @@ std::vector<RelayReport> RelayClient::relays() const {
     RelayReport report{relay.hint.id, relay.configured, relay.state == State::up, relay.rtt,
                        relay.load_percent};
     report.sessions = sessions_over(relay.hint.id);
+    report.of_peer = relay.of_peer;
     reports.push_back(report);
   }
   return reports;

@@ -170,6 +170,13 @@ struct RelayReport {
   std::optional<Duration> rtt;
   unsigned load_percent = 0;
   std::size_t sessions = 0;
+  bool of_peer = false;
+};
+
+/// What a relay is named for.
+enum class RelayUse : std::uint8_t {
+  own,
+  of_peer,  // to meet a peer who keeps to it: never home, and forgotten when it has served
 };
 
 class RelayClient {
@@ -212,7 +219,7 @@ class RelayClient {
   /// Documentation ranges count as public: for laboratories only.
   void set_address_rules(AddressRules rules) { rules_ = rules; }
   /// Names a relay to use; its addresses replace those known. Fails with too_many.
-  Result<void> add_relay(Instant now, const RelayHint& relay);
+  Result<void> add_relay(Instant now, const RelayHint& relay, RelayUse use = RelayUse::own);
   void remove_relay(Instant now, const NodeId& relay);
 
   void control_up(Instant now, const NodeId& relay, const NetworkPath& path, const RelayKey& key);
@@ -278,6 +285,7 @@ class RelayClient {
   struct Relay {
     RelayHint hint;
     bool configured = false;
+    bool of_peer = false;
     State state = State::idle;
     Instant due = never;  // of the state: patience ends, back-off is over, the next question
     std::optional<Query> query;
