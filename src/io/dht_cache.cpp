@@ -1,12 +1,15 @@
 #include "io/dht_cache.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 
+#include "io/file_descriptor.hpp"
 #include "quicmesh/node_address.hpp"
 
 namespace quicmesh::io {
@@ -25,6 +28,38 @@ std::optional<DhtContact> contact_of(const std::string& line) {
   }
   if (contact.addresses.empty()) return std::nullopt;
   return contact;
+}
+
+std::string text_of(const DhtCache& cache) {
+  std::string text(first_line);
+  text.append("\n").append(sequence_key).append(std::to_string(cache.sequence)).append("\n");
+  for (const DhtContact& contact : cache.contacts) {
+    NodeAddress address{contact.id, {}};
+    for (const SocketAddress& one : contact.addresses) {
+      if (address.addresses.size() >= NodeAddress::addresses_max) break;
+      address.addresses.push_back({one.ip.to_string(), one.port});
+    }
+    text.append(address.to_string()).append("\n");
+  }
+  return text;
+}
+
+std::error_code last_error() {
+  return {errno, std::generic_category()};
+}
+
+/// On the disk when it returns, for its owner alone: it tells with whom he speaks.
+Result<void> write_durably(const std::string& path, std::string_view text) {
+  constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const FileDescriptor file(::open(path.c_str(), flags, 0600));
+  if (!file || ::fchmod(file.get(), 0600) != 0) return failure(last_error());
+  while (!text.empty()) {
+    const ssize_t count = ::write(file.get(), text.data(), text.size());
+    if (count < 0 && errno != EINTR) return failure(last_error());
+    if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  if (::fsync(file.get()) != 0) return failure(last_error());
+  return {};
 }
 
 }  // namespace
@@ -49,20 +84,7 @@ DhtCache load_dht_cache(const std::string& path) {
 
 Result<void> save_dht_cache(const std::string& path, const DhtCache& cache) {
   const std::string fresh = path + ".new";
-  {
-    std::ofstream file(fresh, std::ios::trunc);
-    file << first_line << '\n' << sequence_key << cache.sequence << '\n';
-    for (const DhtContact& contact : cache.contacts) {
-      NodeAddress address{contact.id, {}};
-      for (const SocketAddress& one : contact.addresses) {
-        if (address.addresses.size() >= NodeAddress::addresses_max) break;
-        address.addresses.push_back({one.ip.to_string(), one.port});
-      }
-      file << address.to_string() << '\n';
-    }
-    file.close();
-    if (!file) return failure(std::error_code(errno, std::generic_category()));
-  }
+  if (const auto written = write_durably(fresh, text_of(cache)); !written) return written;
   std::error_code error;
   std::filesystem::rename(fresh, path, error);
   if (error) return failure(error);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 namespace quicmesh::io {
 namespace {
@@ -54,6 +55,24 @@ TEST(DhtCache, is_empty_without_a_file_or_with_another_one) {
                       << std::string(dht_cache_size_max, '\n');
   EXPECT_EQ(load_dht_cache(path), DhtCache());
   EXPECT_FALSE(save_dht_cache("/nonexistent-folder/cache", {}));
+}
+
+TEST(DhtCache, is_readable_for_its_owner_alone_and_follows_no_link) {
+  const std::string path = file_of_test();
+  const std::string victim = path + ".victim";
+  std::filesystem::remove(path);
+  std::filesystem::remove(path + ".new");
+  std::ofstream(victim) << "dear";
+  ASSERT_TRUE(save_dht_cache(path, {7, {contact_number(1)}}));
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(path).permissions(), perms::owner_read | perms::owner_write);
+  std::filesystem::create_symlink(victim, path + ".new");
+  EXPECT_FALSE(save_dht_cache(path, {8, {contact_number(1)}}));
+  std::string text;
+  std::ifstream(victim) >> text;
+  EXPECT_EQ(text, "dear");
+  EXPECT_EQ(load_dht_cache(path).sequence, 7u) << "what was there stays";
+  std::filesystem::remove(path + ".new");
 }
 
 // A line more than it keeps.
