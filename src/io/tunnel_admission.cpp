@@ -1,38 +1,12 @@
 #include "io/tunnel_admission.hpp"
 
-#include <algorithm>
-#include <array>
-
+#include "base/address_prefix.hpp"
 #include "base/assert.hpp"
 
 namespace quicmesh::io {
-namespace {
-
-constexpr std::size_t v6_source_bytes = 8;
-constexpr std::size_t v6_network_bytes = 6;
-constexpr std::size_t v4_network_bytes = 3;
-
-IpAddress v6_prefix(const IpAddress& ip, std::size_t size) {
-  std::array<std::uint8_t, 16> bytes = ip.bytes();
-  std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(size), bytes.end(), std::uint8_t{0});
-  return IpAddress::v6(bytes);
-}
-
-IpAddress source_of(const IpAddress& ip) {
-  return ip.family() == IpFamily::v4 ? ip : v6_prefix(ip, v6_source_bytes);
-}
-
-IpAddress network_of(const IpAddress& ip) {
-  if (ip.family() != IpFamily::v4) return v6_prefix(ip, v6_network_bytes);
-  std::array<std::uint8_t, 4> bytes{};
-  std::copy_n(ip.bytes().begin(), v4_network_bytes, bytes.begin());
-  return IpAddress::v4(bytes);
-}
-
-}  // namespace
 
 TunnelAdmission::Verdict TunnelAdmission::admit(const IpAddress& ip) {
-  const auto source = sources_.find(source_of(ip));
+  const auto source = sources_.find(host_of(ip));
   const auto network = networks_.find(network_of(ip));
   const bool source_full =
       source != sources_.end() && (source->second.half_open >= limits_.half_open_of_a_source ||
@@ -44,7 +18,7 @@ TunnelAdmission::Verdict TunnelAdmission::admit(const IpAddress& ip) {
   }
   if (half_open_ >= limits_.half_open) return Verdict::half_open_full;
   if (tunnels_ >= limits_.tunnels) return Verdict::full;
-  for (Count* count : {&sources_[source_of(ip)], &networks_[network_of(ip)]}) {
+  for (Count* count : {&sources_[host_of(ip)], &networks_[network_of(ip)]}) {
     ++count->half_open;
     ++count->tunnels;
   }
@@ -72,14 +46,14 @@ void TunnelAdmission::close_one(Counts& counts, const IpAddress& key) {
 }
 
 void TunnelAdmission::on_open(const IpAddress& ip) {
-  open_one(sources_, source_of(ip));
+  open_one(sources_, host_of(ip));
   open_one(networks_, network_of(ip));
   --half_open_;
 }
 
 void TunnelAdmission::on_closed(const IpAddress& ip, bool was_open) {
   if (!was_open) on_open(ip);
-  close_one(sources_, source_of(ip));
+  close_one(sources_, host_of(ip));
   close_one(networks_, network_of(ip));
   --tunnels_;
 }

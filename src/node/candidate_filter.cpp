@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/address_prefix.hpp"
+
 namespace quicmesh {
 namespace {
 
@@ -9,10 +11,8 @@ constexpr std::size_t subnet_bytes_v4 = 3;  // a /24: the usual size of a home's
 constexpr std::size_t subnet_bytes_v6 = 8;  // a /64, RFC 4291 s2.5.1
 
 bool same_subnet(const IpAddress& a, const IpAddress& b) {
-  if (a.family() != b.family()) return false;
-  const std::size_t size = a.family() == IpFamily::v4 ? subnet_bytes_v4 : subnet_bytes_v6;
-  return std::equal(a.bytes().begin(), a.bytes().begin() + static_cast<std::ptrdiff_t>(size),
-                    b.bytes().begin());
+  return prefix_of(a, subnet_bytes_v4, subnet_bytes_v6) ==
+         prefix_of(b, subnet_bytes_v4, subnet_bytes_v6);
 }
 
 // Two homes often have the same private network: it is one only if both are seen behind one

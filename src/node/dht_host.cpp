@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/address_prefix.hpp"
 #include "base/turn_path.hpp"
 #include "crypto/blake3.hpp"
 #include "identity/record_offer.hpp"
@@ -12,14 +13,13 @@
 namespace quicmesh {
 namespace {
 
+constexpr std::size_t group_bytes_v4 = 3;
+constexpr std::size_t group_bytes_v6 = 7;
+
 /// Whose addresses share a public prefix: a /24, a /56.
 DiversityGroup group_of(const IpAddress& ip, AddressRules rules) {
   if (scope_of(ip, rules) != AddressScope::public_internet) return DiversityGroup::not_public;
-  const std::size_t size = ip.family() == IpFamily::v4 ? 3 : 7;
-  Bytes prefix{static_cast<std::uint8_t>(size)};
-  prefix.insert(prefix.end(), ip.bytes().begin(),
-                ip.bytes().begin() + static_cast<std::ptrdiff_t>(size));
-  const auto hash = blake3(prefix);
+  const auto hash = blake3(to_bytes(prefix_of(ip, group_bytes_v4, group_bytes_v6).to_string()));
   std::uint32_t group = 0;
   for (std::size_t i = 0; i < sizeof(group); ++i)
     group = group << 8 | hash[i];

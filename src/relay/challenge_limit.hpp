@@ -8,9 +8,9 @@
 #include <array>
 #include <cstdint>
 
+#include "base/address_prefix.hpp"
 #include "base/hash.hpp"
 #include "relay/relay_rate.hpp"
-#include "relay/reservation_quota.hpp"
 
 namespace quicmesh {
 
@@ -25,7 +25,7 @@ class ChallengeLimit {
   explicit ChallengeLimit(std::uint64_t secret) : secret_(secret) {}
 
   bool allow(Instant now, const IpAddress& to) {
-    const std::uint64_t network = std::hash<IpAddress>{}(relay_network_of(to));
+    const std::uint64_t network = std::hash<IpAddress>{}(network_of(to));
     RelayRate& rate = networks_[hash_combine(secret_, network) % networks_max];
     // The network's own limit first: who exceeds it takes nothing from the others.
     return rate.allow(now, network_interval, network_burst) &&

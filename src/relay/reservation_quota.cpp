@@ -1,20 +1,9 @@
 #include "relay/reservation_quota.hpp"
 
-#include <algorithm>
+#include "base/address_prefix.hpp"
 
 namespace quicmesh {
 namespace {
-
-IpAddress masked(const IpAddress& ip, std::size_t bytes_kept) {
-  auto bytes = ip.bytes();
-  std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(bytes_kept), bytes.end(), std::uint8_t{0});
-  if (ip.family() == IpFamily::v6) return IpAddress::v6(bytes);
-  return IpAddress::v4({bytes[0], bytes[1], bytes[2], bytes[3]});
-}
-
-IpAddress host_of(const IpAddress& ip) {
-  return ip.family() == IpFamily::v6 ? masked(ip, 8) : ip;
-}
 
 template <class Counts>
 std::size_t count_at(const Counts& counts, const IpAddress& key) {
@@ -31,10 +20,6 @@ void subtract(Counts& counts, const IpAddress& key) {
 
 }  // namespace
 
-IpAddress relay_network_of(const IpAddress& ip) {
-  return masked(ip, ip.family() == IpFamily::v4 ? 3 : 6);
-}
-
 bool ReservationQuota::counts(const IpAddress& ip) const {
   return scope_of(ip, rules_) == AddressScope::public_internet;
 }
@@ -45,7 +30,7 @@ bool ReservationQuota::reserve(const IpAddress& ip) {
     ++refused_by_ip_;
     return false;
   }
-  if (count_at(networks_, relay_network_of(ip)) >= per_network_max_) {
+  if (count_at(networks_, network_of(ip)) >= per_network_max_) {
     ++refused_by_network_;
     return false;
   }
@@ -55,13 +40,13 @@ bool ReservationQuota::reserve(const IpAddress& ip) {
 
 void ReservationQuota::add(const IpAddress& ip) {
   ++ips_[host_of(ip)];
-  ++networks_[relay_network_of(ip)];
+  ++networks_[network_of(ip)];
 }
 
 void ReservationQuota::release(const IpAddress& ip) {
   if (!counts(ip)) return;
   subtract(ips_, host_of(ip));
-  subtract(networks_, relay_network_of(ip));
+  subtract(networks_, network_of(ip));
 }
 
 void ReservationQuota::move(const IpAddress& from, const IpAddress& to) {

@@ -14,9 +14,6 @@
 
 namespace quicmesh {
 
-/// `ip` with all bits behind the network's zeroed: 24 bits of IPv4, 48 of IPv6.
-IpAddress relay_network_of(const IpAddress& ip);
-
 class ReservationQuota {
  public:
   ReservationQuota(std::size_t per_ip_max, std::size_t per_network_max, AddressRules rules)

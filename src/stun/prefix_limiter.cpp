@@ -4,20 +4,12 @@
 #include <optional>
 #include <span>
 
+#include "base/address_prefix.hpp"
 #include "base/assert.hpp"
 #include "base/hash.hpp"
 
 namespace quicmesh {
 namespace {
-
-// The first 24 or 48 bits, and the family.
-std::uint64_t prefix_of(const IpAddress& address) {
-  const bool v4 = address.family() == IpFamily::v4;
-  std::uint64_t prefix = v4 ? 4 : 6;
-  for (std::size_t i = 0; i < (v4 ? 3u : 6u); ++i)
-    prefix = prefix << 8 | address.bytes()[i];
-  return prefix;
-}
 
 // When a bucket that is full at `full_at` is full again after `tokens` are taken; nothing if it
 // holds fewer.
@@ -39,9 +31,9 @@ PrefixLimiter::PrefixLimiter(const PrefixLimits& limits, SecureRng& rng)
 
 PrefixLimiter::Bucket& PrefixLimiter::bucket_of(Instant now, const IpAddress& address) {
   if (buckets_.empty()) buckets_.resize(limits_.prefixes_max);
-  const std::uint64_t prefix = prefix_of(address);
+  const IpAddress prefix = network_of(address);
   const std::size_t sets = buckets_.size() / ways;
-  const std::size_t first = hash_combine(secret_, prefix) % sets * ways;
+  const std::size_t first = hash_combine(secret_, std::hash<IpAddress>{}(prefix)) % sets * ways;
   const std::span<Bucket> set = std::span(buckets_).subspan(first, ways);
   const auto known = std::ranges::find_if(
       set, [&](const Bucket& bucket) { return bucket.used && bucket.prefix == prefix; });

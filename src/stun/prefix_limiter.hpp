@@ -49,7 +49,7 @@ class PrefixLimiter {
   static constexpr std::size_t ways = 4;
 
   struct Bucket {
-    std::uint64_t prefix = 0;
+    IpAddress prefix;
     Instant full_at{};
     bool used = false;
   };
