@@ -15,6 +15,7 @@ namespace quicmesh::sim {
 enum class EndState : std::uint8_t {
   opening,  // a handshake is under way, begun by either side
   up,
+  spare,    // up, dialled by the other side, and our core needs it no more
   closing,  // our core asked for it; it will hear `Down`
 };
 

@@ -7,14 +7,16 @@
 //
 // A connection, as either end sees it:
 //
-//     (none) --Open or dialled--> opening --round trip--> up --Close, Down at the other end,
+//     (none) --Open or dialled--> opening --handshake--> up --Close, Down at the other end,
 //     other end dead for the idle time-out--> (none)
 //
-// The dialler is up one round trip after it asked, the other end half a round trip later, which is
-// when the first message arrives. A dial that nobody answers ends in `Unreachable` at the dial's
-// time-out. Of two simultaneous dials the older one wins. Whoever is stopped without a word is
-// missed by its peers at the idle time-out, and with a goodbye half a round trip later. Messages of
-// a connection arrive in order.
+// The other end is up one and a half round trips after the dialler asked, the dialler half a round
+// trip later: it speaks only when it has been told that its certificate was taken. A dial that
+// nobody answers ends in `Unreachable` at the dial's time-out. Of two simultaneous dials the older
+// one wins. Only who dialled closes, as with DhtHost: what the other side needs no more is spare
+// until then, and up again at once if it is wanted. Whoever is stopped without a word is missed by
+// its peers at the idle time-out, and with a goodbye half a round trip later. Messages of a
+// connection arrive in order.
 //
 // Tiers: a node's last 64 round trips are clustered (tiers/) every `tier_period`, and told to the
 // core if they have changed.
@@ -59,7 +61,8 @@ enum class Departure : std::uint8_t { silent, with_goodbye };
 struct PeerFabricCounters {
   std::uint64_t events = 0;
   std::uint64_t dials = 0;
-  std::uint64_t handshakes = 0;  // that both sides took part in
+  std::uint64_t handshakes = 0;   // that both sides took part in
+  std::uint64_t connections = 0;  // that came of them; the others were given up meanwhile
   std::uint64_t handshake_bytes = 0;
   std::uint64_t unreachable = 0;
   std::uint64_t lost_connections = 0;  // by the idle time-out
@@ -234,6 +237,7 @@ class PeerFabric {
     direct,   // it has been punched; `node` dialled
     give_up,  // the dial of `other`
     message,  // `ref` is the letter
+    wanted,   // the connection to `other` was spare, and `node` asks for one
     gone,     // `other` has closed, or is silent
     starved,  // nothing has come from `other` across a cut
     closed,   // `node`'s own Close has been carried out
@@ -326,6 +330,8 @@ class PeerFabric {
         return on_give_up(node, other, event.ref);
       case Kind::message:
         return on_message(node, other, event.ref);
+      case Kind::wanted:
+        return on_wanted(node, other, event.ref);
       case Kind::gone:
         return on_gone(node, other, event.ref);
       case Kind::starved:
@@ -382,7 +388,11 @@ class PeerFabric {
   }
 
   void carry_out(PeerHandle peer, const peer::Open& open) {
-    if (open.peer == peer || find(peer, open.peer) != nullptr) return;
+    if (open.peer == peer) return;
+    if (const PeerEnd* standing = find(peer, open.peer)) {
+      if (standing->state() != EndState::spare) return;
+      return plan(now_, Kind::wanted, peer, open.peer, standing->connection);
+    }
     PeerEnd end;
     end.peer = open.peer;
     end.connection = ++connections_ & connection_mask;
@@ -400,6 +410,10 @@ class PeerFabric {
   void carry_out(PeerHandle peer, const peer::Close& close) {
     PeerEnd* end = find(peer, close.peer);
     if (end == nullptr || end->state() == EndState::closing) return;
+    if (end->accepted != 0) {
+      if (end->state() == EndState::up) end->set(EndState::spare);
+      return;
+    }
     const std::uint32_t connection = end->connection;
     if (network_.contains(close.peer)) {
       plan(now_ + network_.transit(rtt_of(peer, *end)), Kind::gone, close.peer, peer, connection);
@@ -414,7 +428,7 @@ class PeerFabric {
 
   void carry_out(PeerHandle peer, peer::Send<Message>& send) {
     const PeerEnd* end = find(peer, send.to);
-    if (end == nullptr || end->state() != EndState::up) {
+    if (end == nullptr || (end->state() != EndState::up && end->state() != EndState::spare)) {
       ++counters_.not_up;
       return;
     }
@@ -422,7 +436,7 @@ class PeerFabric {
     ++counters_.messages;
     counters_.message_bytes += bytes;
     fold(bytes, std::uint64_t{number(peer)} << 32U | number(send.to));
-    Instant arrival = now_ + network_.transit(rtt_of(peer, *end));
+    Instant arrival = now_ + network_.transit(rtt_of(peer, *end), bytes);
     if (network_.lossy()) arrival = in_order(peer, end->connection, arrival);
     std::uint32_t slot = 0;
     if (free_letters_.empty()) {
@@ -484,7 +498,7 @@ class PeerFabric {
     if (const PeerEnd* own = find(peer, dialler)) {
       if (own->state() == EndState::opening && own->accepted == 0) {
         if (own->connection < connection) return;  // our own dial is the older one
-      } else if (own->state() == EndState::up) {
+      } else if (own->state() == EndState::up || own->state() == EndState::spare) {
         // The dialler has given it up, and we have not heard of it yet.
         nodes_[index(peer)].ends.erase(dialler);
         input(peer, peer::Down{dialler});
@@ -501,12 +515,14 @@ class PeerFabric {
     ++counters_.handshakes;
     counters_.handshake_bytes += PeerNetwork::handshake_bytes;
     const Duration rtt = rtt_of(peer, end);
-    const Duration back = network_.transit(rtt);
-    plan(now_ + back, Kind::stands, dialler, peer, connection);
-    plan(now_ + back + network_.transit(rtt), Kind::stands, peer, dialler, connection);
+    // Our flight, the dialler's certificate and Finished, our word that we took them.
+    const Instant here = now_ + network_.first_transit(rtt) + network_.handshake_transit(rtt);
+    const Instant there = here + network_.handshake_transit(rtt);
+    plan(here, Kind::stands, peer, dialler, connection);
+    plan(there, Kind::stands, dialler, peer, connection);
     if (end.relayed == 0) return;
     if (const auto punching = network_.punching_time(dialler, peer)) {
-      plan(now_ + back + *punching, Kind::direct, dialler, peer, connection);
+      plan(there + *punching, Kind::direct, dialler, peer, connection);
     }
   }
 
@@ -514,9 +530,17 @@ class PeerFabric {
     PeerEnd* end = find(peer, other, connection);
     if (end == nullptr || end->state() != EndState::opening) return;
     end->set(EndState::up);
+    if (end->accepted == 0) ++counters_.connections;
     const Duration rtt = rtt_of(peer, *end);
     observe_rtt(peer, rtt);
     input(peer, peer::Up{other, rtt});
+  }
+
+  void on_wanted(PeerHandle peer, PeerHandle other, std::uint32_t connection) {
+    PeerEnd* end = find(peer, other, connection);
+    if (end == nullptr || end->state() != EndState::spare) return;
+    end->set(EndState::up);
+    input(peer, peer::Up{other, rtt_of(peer, *end)});
   }
 
   void on_direct(PeerHandle dialler, PeerHandle other, std::uint32_t connection) {

@@ -8,10 +8,11 @@ namespace quicmesh::sim {
 namespace {
 
 constexpr Duration predicting = 75ms;
-constexpr Duration guessing = 840ms;  // birthday
-constexpr Duration first_timeout = 1s;
+constexpr Duration guessing = 840ms;       // birthday
+constexpr Duration first_timeout = 300ms;  // three times QuicConfig::initial_rtt
 constexpr Duration ack_delay = 25ms;
 constexpr int repetitions_max = 6;
+constexpr std::uint64_t packet_bytes = 1400;  // QUIC's payload, after path MTU discovery
 
 }  // namespace
 
@@ -53,8 +54,16 @@ std::optional<Duration> PeerNetwork::punching_time(PeerHandle a, PeerHandle b) c
   return std::nullopt;
 }
 
-Duration PeerNetwork::transit(Duration rtt) {
-  return repaired(rtt / 2, rtt * 3 / 2 + ack_delay);
+Duration PeerNetwork::transit(Duration rtt, std::uint64_t bytes) {
+  Duration taken = rtt / 2;
+  if (loss_.is_zero()) return taken;
+  for (std::uint64_t sent = 0; sent == 0 || sent < bytes; sent += packet_bytes)
+    taken = std::max(taken, repaired(rtt / 2, rtt * 3 / 2 + ack_delay));
+  return taken;
+}
+
+Duration PeerNetwork::handshake_transit(Duration rtt) {
+  return repaired(rtt / 2, rtt * 3);
 }
 
 Duration PeerNetwork::first_transit(Duration rtt) {

@@ -1,17 +1,20 @@
 // The network beneath a PeerFabric, as far as it does not depend on what cores run on it: where
 // peers are, which way two of them reach each other, what that takes, what is lost and cut.
 //
-// A connection costs one round trip before anything can be sent over it (QUIC without resumption),
-// and `handshake_bytes`. To a peer behind a NAT it is made by way of that peer's home relay; after
-// punching it goes on directly, unless theory has no way (nat_pair.hpp). Punching takes the round
-// trip by the relay and one and a half of the direct one (docs/protocols/punch.md), plus what
-// guesses take: medians of `quicmesh sim nat-pairs`, seed 1, 300 pairs, less the median of the
-// plain ones.
+// A connection costs two round trips before the dialler can send anything over it (QUIC without
+// resumption, until the handshake is confirmed: quic/connection.hpp), and `handshake_bytes`. To a
+// peer behind a NAT it is made by way of that peer's home relay; after punching it goes on
+// directly, unless theory has no way (nat_pair.hpp). Punching takes the round trip by the relay and
+// one and a half of the direct one (docs/protocols/punch.md), plus what guesses take: medians of
+// `quicmesh sim nat-pairs`, seed 1, 300 pairs, less the median of the plain ones.
 //
 // Connections are reliable, as QUIC's are: a lost packet comes a probe timeout later (RFC 9002
-// s6.2: 1.5 round trips and the peer's ack delay of 25 ms, doubled each time), and a first flight
-// after a second (RFC 9002 s6.2.2). Between two sides that are cut apart nothing arrives, but what
-// was sent is repeated until it does or the connection is given up.
+// s6.2: 1.5 round trips and the peer's ack delay of 25 ms, doubled each time), a first flight after
+// 300 ms (RFC 9002 s6.2.2 with QuicConfig::initial_rtt), those behind it after three round trips
+// (RFC 9002 s5.3: the variation of a single sample is half of it). Between two sides that are cut
+// apart nothing arrives, but what was sent is repeated until it does or the connection is given up.
+//
+// How near this comes to packets is measured by `quicmesh sim dht-calibrate`.
 #pragma once
 
 #include <cstddef>
@@ -59,10 +62,11 @@ class PeerNetwork {
   /// From when a relayed connection stands to when it goes directly; nothing if it never does.
   [[nodiscard]] std::optional<Duration> punching_time(PeerHandle a, PeerHandle b) const;
 
-  /// One way over a path with this round trip, losses repaired.
-  [[nodiscard]] Duration transit(Duration rtt);
-  /// The same for the first flight of a connection.
+  /// So many bytes one way over a path with this round trip, losses repaired.
+  [[nodiscard]] Duration transit(Duration rtt, std::uint64_t bytes = 0);
+  /// The same for the first flight of a connection, and for the others of its handshake.
   [[nodiscard]] Duration first_transit(Duration rtt);
+  [[nodiscard]] Duration handshake_transit(Duration rtt);
   [[nodiscard]] bool lossy() const { return !loss_.is_zero(); }
   void set_loss(Ratio loss) { loss_ = loss; }
 

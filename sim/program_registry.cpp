@@ -64,6 +64,14 @@ std::span<const ProgramInfo> programs() {
         "bar"},
        {},
        run_dht_attack},
+      {"dht-calibrate",
+       nullptr,
+       {},
+       {"find_p50_ms_packets", "find_p50_ms_off_percent", "find_p95_ms_packets",
+        "find_p95_ms_off_percent", "resolve_p50_ms_packets", "resolve_p50_ms_off_percent",
+        "resolve_p95_ms_packets", "resolve_p95_ms_off_percent", "handshakes_off_percent"},
+       {},
+       run_dht_calibrate},
   };
   return all;
 }

@@ -52,6 +52,7 @@ ScenarioResult<ScenarioReport> run_dht_lookup(const Scenario&, const PeerRun&);
 ScenarioResult<ScenarioReport> run_dht_churn(const Scenario&, const PeerRun&);
 ScenarioResult<ScenarioReport> run_dht_blackout(const Scenario&, const PeerRun&);
 ScenarioResult<ScenarioReport> run_dht_attack(const Scenario&, const PeerRun&);
+ScenarioResult<ScenarioReport> run_dht_calibrate(const Scenario&, const PeerRun&);
 
 /// The host called `name`; an error that names the setting if there is none.
 ScenarioResult<HostId> host_of_setting(const Scenario& scenario, Simulation& simulation,
