@@ -5,6 +5,7 @@
 // quarters of a client's, to which nobody else opens any). A contact that closed such a connection
 // had no room, and is left in peace for ten minutes.
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "dht/dht_core.hpp"
@@ -32,27 +33,31 @@ std::vector<PeerHandle> DhtCore::wanted_links() const {
   while (table_.live(full).size() >= table_.k())
     ++full;
   const std::size_t of_bucket = std::max(of_bucket_min, all / (full + 1U));
-  const auto rtt_of = [](const Contact& contact) {
-    return contact.rtt().value_or(Duration::max());
+  // What is sorted by is read once: this runs with every connection that comes up.
+  struct Eligible {
+    PeerHandle peer = no_peer;
+    Duration rtt{};
+    std::uint8_t rank = 0;
   };
+  std::vector<Eligible> contacts;
   for (unsigned bucket = 0; bucket < table_.bucket_count() && wanted.size() < all; ++bucket) {
-    std::vector<Contact> contacts;
+    contacts.clear();
     for (const Contact& contact : table_.live(bucket)) {
-      if (contact.failures == 0 && contact.parted == 0) contacts.push_back(contact);
+      if (contact.failures != 0 || contact.parted != 0) continue;
+      contacts.push_back({contact.peer, contact.rtt().value_or(Duration::max()),
+                          static_cast<std::uint8_t>(contact.near_half)});
     }
-    std::ranges::stable_sort(contacts, {}, rtt_of);
+    std::ranges::stable_sort(contacts, {}, &Eligible::rtt);
     const std::size_t count = std::min({of_bucket, contacts.size(), all - wanted.size()});
     const std::size_t near = count - count / 2;
     for (std::size_t i = 0; i < near; ++i)
       wanted.push_back(contacts[i].peer);
     // Of the others those that stand already, then those of the random half.
-    std::stable_sort(contacts.begin() + std::ptrdiff_t(near), contacts.end(),
-                     [&](const Contact& a, const Contact& b) {
-                       const auto rank = [&](const Contact& contact) {
-                         return std::pair(contact.near_half, !links_.is_up(contact.peer));
-                       };
-                       return rank(a) < rank(b);
-                     });
+    const auto others = std::span(contacts).subspan(near);
+    for (Eligible& contact : others)
+      contact.rank =
+          static_cast<std::uint8_t>(2 * contact.rank + (links_.is_up(contact.peer) ? 0 : 1));
+    std::ranges::stable_sort(others, {}, &Eligible::rank);
     for (std::size_t i = near; i < count; ++i)
       wanted.push_back(contacts[i].peer);
   }
