@@ -25,6 +25,8 @@ sweeps=(
   "dht-lookup 1 nodes=200 lookups=100 ask=record,node"
   "dht-blackout 10 nodes=200 lookups=100"
   "dht-attack 10 nodes=200 lookups=100 attack=sybils hostility=silent hostile=20"
+  "dht-attack 10 nodes=500 lookups=200 attack=express hostile=20"
+  "dht-calibrate 100 nodes=60 lookups=300 k=10 links=20"
 )
 
 # Prints each combination of the values of `name=a,b ...` on a line of its own.

@@ -71,6 +71,10 @@ bool DhtActor::takes_over(const peer::Received<Message>& received) {
   const auto* express = std::get_if<dht::Express>(&body);
   if (conspiracy.hostility == Hostility::none) return false;
   if (conspiracy.hostility == Hostility::silent) return true;
+  const bool express_alone = conspiracy.hostility == Hostility::withholding_express ||
+                             conspiracy.hostility == Hostility::forging_express;
+  if (express_alone && express == nullptr) return false;
+  if (conspiracy.hostility == Hostility::withholding_express) return true;
   if (conspiracy.hostility == Hostility::serving_old) {
     if (put != nullptr) {
       if (std::ranges::none_of(hostile_->first_values,
@@ -95,7 +99,7 @@ bool DhtActor::takes_over(const peer::Received<Message>& received) {
     dht::Found found{.nodes = conspiracy.nearest(*hostile_->book, get->key, dht::contacts_max / 2)};
     if (conspiracy.hostility == Hostility::forging) found.bytes = Bytes(64, std::uint8_t{0x5a});
     answer(received, std::move(found));
-  } else if (express != nullptr && conspiracy.hostility == Hostility::forging) {
+  } else if (express != nullptr && (conspiracy.hostility == Hostility::forging || express_alone)) {
     dht::ExpressAnswer false_answer;
     if (express->want == dht::ExpressWant::value) {
       false_answer.bytes = Bytes(64, std::uint8_t{0x5a});

@@ -22,6 +22,8 @@ enum class Hostility : std::uint8_t {
   lying,        // names accomplices, has no value, swears to have stored one; no express answer
   forging,      // as lying, and gives false values, and false answers to express queries
   serving_old,  // keeps the first value that it is given, whatever comes later
+  withholding_express,  // answers no express query, and everything else as the others
+  forging_express,      // answers express queries falsely, and everything else as the others
 };
 
 /// What hostile nodes know of each other.

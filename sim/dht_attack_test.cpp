@@ -148,5 +148,38 @@ TEST(DhtAttack, hostile_nodes_name_the_accomplices_nearest_to_a_key) {
               distance(target, DhtKey::of(book.id(nearest[i]))));
 }
 
+// TD5: whoever comes to hostile nodes alone meets no others; one honest contact is a way out.
+TEST(DhtAttack, one_honest_contact_among_ten_is_a_way_out) {
+  const auto honest_contacts = [](bool with_honest) {
+    DhtWorld world(with_hostile(20, Hostility::lying), LatencyModel::cities());
+    world.make_full();
+    std::vector<PeerHandle> known;
+    while (known.size() < 9) {
+      const PeerHandle other = world.random_live();
+      if (world.is_hostile(other)) known.push_back(other);
+    }
+    if (with_honest) known.push_back(world.random_honest());
+    const PeerHandle joiner = world.join_by(known);
+    world.fabric().run_for(2min);
+    const DhtWorld::Captured captured = world.captured(joiner);
+    EXPECT_GT(captured.all_near + captured.all_random, 0U);
+    return 100 - captured.contacts;
+  };
+  EXPECT_EQ(honest_contacts(false), 0);
+  EXPECT_GT(honest_contacts(true), 20);
+}
+
+// A false express answer misleads nobody, though it comes first to many.
+TEST(DhtAttack, forged_express_answers_are_not_believed) {
+  DhtWorldConfig config = with_hostile(30, Hostility::forging_express);
+  config.ask = Ask::record;
+  DhtWorld world(config, LatencyModel::cities());
+  world.make_full();
+  world.warm_up(2, 30s);
+  const auto lookups = world.measure(60, 20s);
+  EXPECT_EQ(figures_of(lookups, 10s).success_percent, 100);
+  EXPECT_GT(std::ranges::count(lookups, true, &MeasuredLookup::first_express_false), 0);
+}
+
 }  // namespace
 }  // namespace quicmesh::sim

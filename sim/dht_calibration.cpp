@@ -104,8 +104,7 @@ class PacketSide {
     for (std::size_t i = 0; i < config.nodes; ++i) {
       Member& member = members_.emplace_back();
       const HostId host = network.add_host("n" + std::to_string(i)).value();
-      member.interface =
-          network.add_interface(host, {"eth", internet, address_of(i), {}}).value();
+      member.interface = network.add_interface(host, {"eth", internet, address_of(i), {}}).value();
       member.node = std::make_unique<MeshNode>(simulation_, host);
       member.node->announce();
       member.node->listen([this](Instant, const NodeEvent& event) {
@@ -139,11 +138,12 @@ class PacketSide {
     }
     (void)simulation_.run_for(2 * config_.dht.lookup_deadline);
     collect(answers);
-    side.handshakes = static_cast<double>(handshakes_ - before) /
-                      static_cast<double>(questions.size());
+    side.handshakes =
+        static_cast<double>(handshakes_ - before) / static_cast<double>(questions.size());
     for (const Member& member : members_) {
       side.contacts += static_cast<double>(member.dht->core().table().live_count());
-      side.connections += static_cast<double>(member.node->core().connectivity().quic().connections());
+      side.connections +=
+          static_cast<double>(member.node->core().connectivity().quic().connections());
     }
     side.contacts /= static_cast<double>(members_.size());
     side.connections /= static_cast<double>(members_.size());

@@ -431,10 +431,28 @@ void DhtWorld::on_event(PeerHandle peer, dht::Event event) {
   close_lookup(which);
 }
 
+/// Which version of a value its reader hears first.
+void DhtWorld::on_value_message(PeerHandle to, const dht::Message& message) {
+  const auto* found = std::get_if<dht::Found>(&message.body);
+  if (found == nullptr || !found->bytes) return;
+  for (MeasuredValue& value : *values_) {
+    if (value.origin != to || value.over || value.first_was_older) continue;
+    if (*found->bytes == value.bytes) value.first_was_older = false;
+    if (*found->bytes == value.older) value.first_was_older = true;
+  }
+}
+
 /// Finds out who gave the answer that a lookup is about to end with.
 void DhtWorld::on_message(PeerHandle from, PeerHandle to, const dht::Message& message) {
+  if (values_ != nullptr) on_value_message(to, message);
   if (open_ == 0 || by_origin_.empty()) return;
   if (const auto* answer = std::get_if<dht::ExpressAnswer>(&message.body)) {
+    if (const auto asker = by_origin_.find(to); asker != by_origin_.end()) {
+      MeasuredLookup& lookup = measured_[asker->second];
+      if (!lookup.first_express_false && answer->node != no_peer) {
+        lookup.first_express_false = answer->node != lookup.target;
+      }
+    }
     const auto which = by_target_.find(answer->node);
     if (which == by_target_.end()) return;
     const auto key = [&](PeerHandle carrier) {

@@ -71,6 +71,8 @@ struct MeasuredLookup {
   PeerHandle answerer = no_peer;  // whose answer ended it, `target` or one that had its record
   Duration to_answerer{};         // the round trip to that one
   bool by_express = false;
+  /// The first express answer of anybody's named another node: who believed it would be misled.
+  std::optional<bool> first_express_false;
   std::optional<Duration> taken;  // until the end, found or not
   bool found = false;
   bool is_void = false;  // origin or target left meanwhile: nothing was there to be found
@@ -83,6 +85,9 @@ struct MeasuredValue {
   dht::ValueKind kind{};
   DhtKey key;
   Bytes bytes;  // what was put last
+  Bytes older;  // what was put before that
+  /// The first answer with one of both had the older: who believed it would be misled.
+  std::optional<bool> first_was_older;
   bool over = false;
   bool found = false;  // what was put last, and nothing else
   unsigned holders = 0;
@@ -176,6 +181,7 @@ class DhtWorld {
   void add_captured(Captured& sum, PeerHandle peer) const;
   [[nodiscard]] static Captured shares(Captured sum);
   void on_value(PeerHandle peer, const dht::Event& event);
+  void on_value_message(PeerHandle to, const dht::Message& message);
   void start_node(PeerHandle peer);
   void stop_node(PeerHandle peer, Departure departure);
   void fill_table(PeerHandle peer, const std::vector<std::pair<std::uint64_t, PeerHandle>>& sorted);

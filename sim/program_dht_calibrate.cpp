@@ -28,8 +28,8 @@ void compare(ScenarioReport& report, std::string_view what, double packets, doub
 }  // namespace
 
 ScenarioResult<ScenarioReport> run_dht_calibrate(const Scenario& scenario, const PeerRun& run) {
-  if (auto known = scenario.settings.only({"nodes", "lookups", "loss_percent", "k", "links",
-                                           "express"});
+  if (auto known =
+          scenario.settings.only({"nodes", "lookups", "loss_percent", "k", "links", "express"});
       !known) {
     return std::unexpected(known.error());
   }
@@ -56,8 +56,9 @@ ScenarioResult<ScenarioReport> run_dht_calibrate(const Scenario& scenario, const
 
   ScenarioReport report;
   const auto [packets, peers] = calibrate(config);
-  for (const auto& [name, real, model] : {std::tuple("find", packets.finds, peers.finds),
-                                          std::tuple("resolve", packets.resolves, peers.resolves)}) {
+  for (const auto& [name, real, model] :
+       {std::tuple("find", packets.finds, peers.finds),
+        std::tuple("resolve", packets.resolves, peers.resolves)}) {
     const std::string kind(name);
     report.add(kind + "s_packets", static_cast<std::int64_t>(real.counted));
     report.add(kind + "s_peers", static_cast<std::int64_t>(model.counted));

@@ -59,7 +59,7 @@ std::span<const ProgramInfo> programs() {
        run_dht_blackout},
       {"dht-attack",
        nullptr,
-       {{"attack", {"ground", "sybils", "poison", "restart", "old", "near"}}},
+       {{"attack", {"ground", "sybils", "poison", "restart", "old", "express", "near"}}},
        {"found_percent", "success_percent", "newest_percent", "honest_percent", "captured_percent",
         "bar"},
        {},
