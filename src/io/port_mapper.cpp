@@ -170,7 +170,8 @@ bool PortMapper::rest(Worker& worker, Instant until) {
       if (until <= now) return true;
       continue;
     }
-    if (worker.keeper) worker.keeper->check_now(now);
+    if (worker.keeper && announced) worker.keeper->on_announcement(now);
+    if (worker.keeper && poked) worker.keeper->check_now(now);
     return true;
   }
 }

@@ -111,6 +111,12 @@ void PortMappingKeeper::check_now(Instant now) {
   status_due_ = std::min(status_due_, now);
 }
 
+void PortMappingKeeper::on_announcement(Instant now) {
+  check_now(now);
+  for (Port& port : ports_)
+    port.due = std::min(port.due, now);
+}
+
 std::vector<HeldMapping> PortMappingKeeper::held() const {
   std::vector<HeldMapping> held;
   if (!is_usable()) return held;

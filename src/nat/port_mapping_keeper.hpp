@@ -79,6 +79,9 @@ class PortMappingKeeper {
   void on_mapping(Instant now, std::uint16_t internal_port, const Result<GrantedMapping>& mapping);
   /// The gateway may have changed: it is asked at once.
   void check_now(Instant now);
+  /// It announced itself, as it does after a restart (RFC 6886 s3.2.1): all is made anew, whatever
+  /// its epoch. Between two answers a short absence does not show in that.
+  void on_announcement(Instant now);
 
   /// Empty unless `external` is public.
   [[nodiscard]] std::vector<HeldMapping> held() const;

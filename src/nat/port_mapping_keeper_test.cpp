@@ -102,6 +102,18 @@ TEST_F(PortMappingKeeperTest, an_epoch_that_runs_behind_is_a_restart) {
   EXPECT_EQ(asked_for_mappings, 2);
 }
 
+// An absence of some seconds is within what the rule allows, once the gateway has counted on.
+TEST_F(PortMappingKeeperTest, an_announcement_is_a_restart_whatever_the_epoch) {
+  settle(t0);
+  keeper.on_announcement(t0 + 10s);
+  status->epoch_s = seconds_at(t0) + 9;
+  settle(t0 + 10s);
+  EXPECT_EQ(asked_for_mappings, 2);
+  EXPECT_EQ(asked_for_status, 2);
+  settle(t0 + 11s);
+  EXPECT_EQ(asked_for_mappings, 2);
+}
+
 TEST_F(PortMappingKeeperTest, a_mapping_that_the_gateway_does_not_know_is_asked_for_again) {
   settle(t0);
   status->mappings_lost = true;
