@@ -15,10 +15,10 @@ void Adaptation::on_answer(Instant now, Asked asked, bool late) {
   if (late) ++late_;
 }
 
-void Adaptation::on_busy(Instant now) {
+void Adaptation::on_busy(Instant now, PeerHandle peer) {
   begin(now);
   ++answers_;
-  ++busy_;
+  if (busy_.size() < busy_max && std::ranges::count(busy_, peer) == 0) busy_.push_back(peer);
 }
 
 void Adaptation::on_silence(Instant now, Asked asked) {
@@ -38,7 +38,7 @@ bool Adaptation::handle_timeout(Instant now) {
   const std::uint8_t alpha_before = alpha_;
   const auto is_tenth = [](std::uint64_t part, std::uint64_t all) { return part * 10 >= all; };
   const auto is_little = [](std::uint64_t part, std::uint64_t all) { return part * 33 <= all; };
-  if (busy_ > 0 && is_tenth(busy_, answers_)) {
+  if (!busy_.empty() && is_tenth(busy_.size(), answers_)) {
     k_ = static_cast<std::uint8_t>(std::max<int>(k_ - k_step, k_min));
     alpha_ = static_cast<std::uint8_t>(std::max<int>(alpha_ - alpha_step, alpha_min));
   } else {
@@ -49,9 +49,11 @@ bool Adaptation::handle_timeout(Instant now) {
     alpha_ = moved({alpha_, config_->alpha, alpha_step, alpha_max},
                    !overload && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
   }
-  answers_ = contact_answers_ = late_ = busy_ = contacts_silent_ = 0;
+  answers_ = contact_answers_ = late_ = contacts_silent_ = 0;
   silent_.clear();
   silent_.shrink_to_fit();
+  busy_.clear();
+  busy_.shrink_to_fit();
   return k_ != k_before || alpha_ != alpha_before;
 }
 

@@ -32,6 +32,7 @@ class Adaptation {
   static constexpr std::uint8_t k_step = 4;
   static constexpr std::uint8_t alpha_step = 1;
   static constexpr std::size_t silent_max = 64;  // peers told apart; more count no more
+  static constexpr std::size_t busy_max = 64;    // likewise
 
   /// `config` outlives it.
   explicit Adaptation(const Config& config)
@@ -46,7 +47,7 @@ class Adaptation {
     bool contact = false;
   };
   void on_answer(Instant now, Asked asked, bool late);
-  void on_busy(Instant now);
+  void on_busy(Instant now, PeerHandle peer);
   void on_silence(Instant now, Asked asked);
 
   /// Judges, if it is time. True if k or alpha has changed.
@@ -70,9 +71,9 @@ class Adaptation {
   std::uint32_t answers_ = 0;
   std::uint32_t contact_answers_ = 0;
   std::uint32_t late_ = 0;
-  std::uint32_t busy_ = 0;
   std::uint32_t contacts_silent_ = 0;
   std::vector<PeerHandle> silent_;
+  std::vector<PeerHandle> busy_;
 };
 
 }  // namespace quicmesh::dht

@@ -26,7 +26,7 @@ struct Judged {
     for (unsigned i = 0; i < evidence.answers + evidence.late; ++i)
       adaptation.on_answer(now, {PeerHandle{++peer}, true}, i < evidence.late);
     for (unsigned i = 0; i < evidence.busy; ++i)
-      adaptation.on_busy(now);
+      adaptation.on_busy(now, PeerHandle{++peer});
     for (unsigned i = 0; i < evidence.silent; ++i)
       adaptation.on_silence(now, {PeerHandle{++peer}, true});
     now += Adaptation::interval;
@@ -180,7 +180,7 @@ TEST(DhtCore, sends_no_more_requests_than_its_budget) {
 
 TEST(DhtCore, who_asks_too_often_is_told_that_it_is_busy) {
   TestNetwork net(33);
-  net.add_all(3);
+  net.add_all(5);
   net.tell(0, peer::Up{net.peer(1), 10ms});
   net.tell(0, peer::Up{net.peer(2), 10ms});
   unsigned busy = 0;
@@ -199,6 +199,27 @@ TEST(DhtCore, who_asks_too_often_is_told_that_it_is_busy) {
   net.run_for(1s);
   ask(1);
   EXPECT_EQ(busy, 1000U - DhtCore::served_a_second);
+  // Nor does one take the share of others when the DHT keeps no connection to either.
+  for (int i = 0; i < 1000; ++i)
+    ask(3);
+  EXPECT_EQ(busy, 2 * (1000U - DhtCore::served_a_second));
+  ask(4);
+  EXPECT_EQ(busy, 2 * (1000U - DhtCore::served_a_second));
+}
+
+// One that is asked often and says "busy" each time is one.
+TEST(Adaptation, one_busy_peer_counts_once) {
+  Judged judged;
+  for (int i = 0; i < 10; ++i) {
+    for (std::uint32_t peer = 1; peer <= 20; ++peer)
+      judged.adaptation.on_answer(judged.now, {PeerHandle{peer}, true}, false);
+    for (int j = 0; j < 20; ++j)
+      judged.adaptation.on_busy(judged.now, PeerHandle{99});
+    judged.now += 10s;
+    (void)judged.adaptation.handle_timeout(judged.now);
+  }
+  EXPECT_EQ(judged.adaptation.alpha(), 3);
+  EXPECT_EQ(judged.adaptation.k(), 20);
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ void DhtCore::on(Instant now, const peer::Up& input) {
   }
   requests_.send_waiting(input.peer, [&](OpenRequest& open) {
     open.sent_at = now;
-    open.late_at = now + patience;
+    if (open.late_at != never) open.late_at = now + patience;  // else it has counted as late
     open.given_up_at = now + RoundTrip::give_up(patience);
     send(open.peer, open.number, *std::exchange(open.waiting, std::nullopt));
   });
@@ -88,8 +88,10 @@ void DhtCore::on(Instant now, const peer::Up& input) {
 }
 
 void DhtCore::on(Instant now, const peer::Down& input) {
-  parted(now, input.peer);
-  connection_over(now, input.peer, Blame::peer);
+  // One that we closed ourselves is out of the pool already, and no fault of the peer's.
+  const bool by_us = !links_.is_up(input.peer);
+  if (!by_us) parted(now, input.peer);
+  connection_over(now, input.peer, by_us ? Blame::nobody : Blame::peer);
 }
 
 void DhtCore::on(Instant now, const peer::Unreachable& input) {
@@ -185,7 +187,7 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
   const Duration rtt = now - request->sent_at;
   round_trip_.add_sample(rtt);
   if (std::holds_alternative<Busy>(message.body)) {
-    adaptation_.on_busy(now);
+    adaptation_.on_busy(now, from);
   } else {
     const bool late = request->late_at == never;
     adaptation_.on_answer(now, {from, table_.find(from) != nullptr}, late);

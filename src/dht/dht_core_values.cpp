@@ -39,7 +39,7 @@ PutStatus DhtCore::keep(Instant now, const Put& put, PeerHandle source) {
       .bytes = put.bytes,
       .sequence = checked->sequence,
       .lifetime = std::min(checked->lifetime, Duration(1s) * put.lifetime_s),
-      .source = source,
+      .source = source_id(book_->id(source)),
       .group = source == self_ ? DiversityGroup::not_public : book_->group(source)};
   return store_.put(now, offer, rng_);
 }
@@ -100,8 +100,10 @@ void DhtCore::begin_storing(Instant now, QueryId query) {
     if (stored) ++running.task->stored;
   }
   running.task->open = static_cast<unsigned>(nearest.size());
-  for (const PeerHandle peer : nearest)
+  for (const PeerHandle peer : nearest) {
+    budget_.owe(now);
     request(now, peer, query, put);
+  }
   if (nearest.empty()) {
     tell(running, LookupEnd::converged);
     end(now, query);

@@ -45,15 +45,28 @@ void LinkPool::used(Instant now, PeerHandle peer) {
 
 bool LinkPool::serves(Instant now, PeerHandle peer, unsigned most) {
   Link* const link = find(peer);
-  Instant& since = link == nullptr ? others_asked_since_ : link->asked_since;
-  std::uint16_t& asked = link == nullptr ? others_asked_ : link->asked;
-  if (now - since >= 1s) {
+  Asked* const one = link == nullptr ? other(now, peer) : nullptr;
+  if (link == nullptr && one == nullptr) return false;
+  Instant& since = link == nullptr ? one->since : link->asked_since;
+  std::uint16_t& asked = link == nullptr ? one->count : link->asked;
+  if (now - since >= counted_for) {
     since = now;
     asked = 0;
   }
   if (asked >= most) return false;
   ++asked;
   return true;
+}
+
+LinkPool::Asked* LinkPool::other(Instant now, PeerHandle peer) {
+  if (const auto known = std::ranges::find(others_, peer, &Asked::peer); known != others_.end()) {
+    return &*known;
+  }
+  if (others_.size() == others_.capacity()) {
+    std::erase_if(others_, [&](const Asked& one) { return now - one.since >= counted_for; });
+  }
+  if (others_.size() >= others_max) return nullptr;
+  return &others_.emplace_back(peer, std::uint16_t{0}, now);
 }
 
 void LinkPool::gone(PeerHandle peer) {

@@ -20,6 +20,7 @@ namespace quicmesh::dht {
 class LinkPool {
  public:
   static constexpr Duration left_alone = 2s;
+  static constexpr std::size_t others_max = 256;  // served in a second without a link here
   static constexpr std::size_t hard_factor = 2;
   static constexpr int in_use = 4;  // the value of one that goes last
 
@@ -31,8 +32,8 @@ class LinkPool {
   void used(Instant now, PeerHandle peer);
   void gone(PeerHandle peer);
 
-  /// Counts a request of `peer`; false if there were more than `most` within this second. Peers
-  /// whose connection is not kept here, though it stands, count together.
+  /// Counts a request of `peer`, whose connection may not be kept here though it stands; false if
+  /// there were more than `most` within this second, or too many such peers asked.
   bool serves(Instant now, PeerHandle peer, unsigned most);
 
   /// Connections that are up.
@@ -71,9 +72,17 @@ class LinkPool {
       if (link.up) visit(link.peer);
     }
   }
-  [[nodiscard]] std::size_t memory() const { return links_.capacity() * sizeof(Link); }
+  [[nodiscard]] std::size_t memory() const {
+    return links_.capacity() * sizeof(Link) + others_.capacity() * sizeof(Asked);
+  }
 
  private:
+  /// Requests of a second at most.
+  struct Asked {
+    PeerHandle peer = no_peer;
+    std::uint16_t count = 0;
+    Instant since{};
+  };
   struct Link {
     PeerHandle peer = no_peer;
     bool up = false;
@@ -81,15 +90,16 @@ class LinkPool {
     Instant asked_since{};
     Instant used_at{};
   };
+  static constexpr Duration counted_for = 1s;
 
   [[nodiscard]] const Link* find(PeerHandle peer) const;
   [[nodiscard]] Link* find(PeerHandle peer);
   Link& get(PeerHandle peer);
+  [[nodiscard]] Asked* other(Instant now, PeerHandle peer);
 
   std::vector<Link> links_;  // in the order in which they were first asked for
   std::size_t up_count_ = 0;
-  Instant others_asked_since_{};
-  std::uint16_t others_asked_ = 0;
+  std::vector<Asked> others_;  // who asked of late and has no link here
 };
 
 }  // namespace quicmesh::dht

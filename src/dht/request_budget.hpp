@@ -23,6 +23,8 @@ class RequestBudget {
     full_at_ = std::max(full_at_, now) + interval_;
     return true;
   }
+  /// Spends one, whether there is one or not: those that follow wait the longer.
+  void owe(Instant now) { full_at_ = std::max(full_at_, now) + interval_; }
   /// When the next one is there; not after the present if one is there now.
   [[nodiscard]] Instant next() const { return full_at_ - burst; }
 

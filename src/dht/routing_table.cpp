@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/checked.hpp"
 #include "base/hash.hpp"
 
 namespace quicmesh::dht {
@@ -75,8 +76,7 @@ const Contact* RoutingTable::find(PeerHandle peer) const {
 // Time.
 
 std::uint32_t RoutingTable::seconds(Instant now) const {
-  constexpr std::int64_t last = (1 << 26) - 1;
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>((now - born_) / 1s, 0, last));
+  return saturating_cast<std::uint32_t>(std::max<std::int64_t>((now - born_) / 1s, 0));
 }
 
 /// Rounded up, so that nobody counts as older than it is.
@@ -162,7 +162,7 @@ RoutingTable::Place RoutingTable::answered(Instant now, PeerHandle peer,
       ++refused_for_group_;
       return Place::refused;
     }
-    Contact contact{.peer = peer, .seen_s = seconds(now) & seconds_mask};
+    Contact contact{.peer = peer, .seen_s = std::min(seconds(now), seen_last) & seen_last};
     contact.since_quarter_hours = quarter_hours(now);
     if (rtt) contact.add_sample(*rtt);
     make_bucket(now, bucket);
@@ -175,7 +175,7 @@ RoutingTable::Place RoutingTable::answered(Instant now, PeerHandle peer,
     return Place::waiting;
   }
   Contact& contact = contacts_[*index];
-  contact.seen_s = seconds(now) & seconds_mask;
+  contact.seen_s = std::min(seconds(now), seen_last) & seen_last;
   contact.failures = 0;
   if (rtt) contact.add_sample(*rtt);
   const auto contacts = all(bucket);

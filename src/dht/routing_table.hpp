@@ -153,7 +153,7 @@ class RoutingTable {
   bool take_near_place(unsigned bucket);
   void fill_places(unsigned bucket);
 
-  static constexpr std::uint32_t seconds_mask = (1U << 26) - 1;
+  static constexpr std::uint32_t seen_last = (1U << 26) - 1;  // of Contact::seen_s; two years
 
   const Config* config_;
   const PeerBook* book_;

@@ -21,8 +21,15 @@ std::uint32_t count_of(const Map& counts, const Key& key) {
 
 }  // namespace
 
+SourceId source_id(const NodeId& peer) {
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < sizeof(number); ++i)
+    number = number << 8 | peer.bytes[i];
+  return SourceId{number};
+}
+
 void ValueStore::count(const HeldValue& value, int change) {
-  if (value.source != no_peer) add_to(of_source_, value.source, change);
+  add_to(of_source_, value.source, change);
   if (value.group != DiversityGroup::not_public) add_to(of_group_, value.group, change);
 }
 
@@ -80,19 +87,22 @@ const HeldValue* ValueStore::find(Instant now, const DhtKey& key, ValueKind kind
 
 std::optional<ValueStore::Due> ValueStore::handle_timeout(Instant now, Rng& rng) {
   if (look_at_ > now) return std::nullopt;
-  std::erase_if(values_, [&](const auto& entry) {
-    const bool over = entry.second.expires <= now;
-    if (over) count(entry.second, -1);
-    return over;
-  });
+  if (forget_at_ <= now) {
+    forget_at_ = now + look_interval;
+    std::erase_if(values_, [&](const auto& entry) {
+      const bool over = entry.second.expires <= now;
+      if (over) count(entry.second, -1);
+      return over;
+    });
+  }
   look_at_ = values_.empty() ? never : now + look_interval;
-  const auto due = std::ranges::find_if(
-      values_, [&](const auto& entry) { return entry.second.republish_at <= now; });
-  if (due == values_.end()) return std::nullopt;
+  const auto due = std::ranges::min_element(
+      values_, {}, [](const auto& entry) { return entry.second.republish_at; });
+  if (due == values_.end() || due->second.republish_at > now) return std::nullopt;
   due->second.republish_at =
       now + rng.between(republish_interval * 4 / 5, republish_interval * 6 / 5);
-  // There may be another one.
-  look_at_ = now + 1s;
+  look_at_ = now + republish_pause;
+  if (due->second.expires <= now) return std::nullopt;
   return Due{due->first, due->second};
 }
 

@@ -21,13 +21,17 @@
 
 namespace quicmesh::dht {
 
+/// Whose account a value stands on. Not a handle, which may be somebody else's by tomorrow.
+enum class SourceId : std::uint64_t {};
+[[nodiscard]] SourceId source_id(const NodeId& peer);
+
 struct HeldValue {
   ValueKind kind{};
   Bytes bytes;
   std::uint64_t sequence = 0;
   Instant expires{};
   Instant republish_at{};
-  PeerHandle source = no_peer;
+  SourceId source{};
   DiversityGroup group{};
 };
 
@@ -37,6 +41,8 @@ class ValueStore {
   static constexpr std::size_t values_of_source_max = 1'000;
   static constexpr std::size_t values_of_group_max = 4'000;
   static constexpr Duration republish_interval = 1h;  // +-20 %
+  /// Of many that are due whoever has waited longest comes first: 18,000 an hour at most.
+  static constexpr Duration republish_pause = 200ms;
 
   struct Offer {
     DhtKey key;
@@ -44,7 +50,7 @@ class ValueStore {
     ByteView bytes;
     std::uint64_t sequence = 0;
     Duration lifetime{};  // at most
-    PeerHandle source = no_peer;
+    SourceId source{};
     DiversityGroup group{};
   };
   /// Takes a value that check_value found right.
@@ -59,7 +65,7 @@ class ValueStore {
     HeldValue value;
   };
   std::optional<Due> handle_timeout(Instant now, Rng& rng);
-  /// When a value expires or is to be put again, to the minute.
+  /// When values may have expired or are to be put again.
   [[nodiscard]] Instant poll_timeout() const { return look_at_; }
 
   [[nodiscard]] std::size_t size() const { return values_.size(); }
@@ -72,9 +78,10 @@ class ValueStore {
   void count(const HeldValue& value, int change);
 
   std::map<DhtKey, HeldValue> values_;
-  std::map<PeerHandle, std::uint32_t> of_source_;
+  std::map<SourceId, std::uint32_t> of_source_;
   std::map<DiversityGroup, std::uint32_t> of_group_;
   Instant look_at_ = never;
+  Instant forget_at_{};
   std::uint64_t refused_ = 0;
 };
 

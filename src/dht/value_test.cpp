@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <limits>
 #include <string>
 
@@ -138,7 +140,7 @@ struct Keeper {
   Instant now = start_of_day;
 
   PutStatus put(const DhtKey& key, std::uint64_t sequence, std::string_view text,
-                PeerHandle source = PeerHandle{1}, DiversityGroup group = {}) {
+                SourceId source = SourceId{1}, DiversityGroup group = {}) {
     return store.put(now,
                      {.key = key,
                       .kind = ValueKind::signed_value,
@@ -198,12 +200,12 @@ TEST(ValueStore, one_source_and_one_prefix_have_their_share) {
   EXPECT_EQ(keeper.put(Keeper::key(++number), 1, "v"), PutStatus::full);
   // Its own values it may still change; others put theirs.
   EXPECT_EQ(keeper.put(Keeper::key(1), 2, "w"), PutStatus::stored);
-  EXPECT_EQ(keeper.put(Keeper::key(number), 1, "v", PeerHandle{2}), PutStatus::stored);
+  EXPECT_EQ(keeper.put(Keeper::key(number), 1, "v", SourceId{2}), PutStatus::stored);
   constexpr DiversityGroup group{9};
   std::size_t stored = 0;
   for (std::uint32_t peer = 100; peer < 110; ++peer) {
     for (int i = 0; i < 500; ++i) {
-      if (keeper.put(Keeper::key(++number), 1, "v", PeerHandle{peer}, group) == PutStatus::stored) {
+      if (keeper.put(Keeper::key(++number), 1, "v", SourceId{peer}, group) == PutStatus::stored) {
         ++stored;
       }
     }
@@ -232,6 +234,23 @@ TEST(ValueStore, values_are_put_again_about_every_hour_unless_somebody_just_did)
     }
   }
   EXPECT_EQ(again, 1);
+}
+
+// Whoever grinds low keys does not keep others' values from being put again.
+TEST(ValueStore, of_many_that_are_due_the_longest_waiting_is_first) {
+  Keeper keeper;
+  for (std::uint32_t number = 0; number < 300; ++number)
+    keeper.put(Keeper::key(number), 1, "v");
+  keeper.now += 73min;  // all are due
+  std::set<DhtKey> again;
+  for (int i = 0; i < 300; ++i) {
+    const auto due = keeper.store.handle_timeout(keeper.now, keeper.rng);
+    ASSERT_TRUE(due) << i;
+    EXPECT_TRUE(again.insert(due->key).second) << "twice before others once";
+    EXPECT_EQ(keeper.store.poll_timeout(), keeper.now + ValueStore::republish_pause);
+    keeper.now += ValueStore::republish_pause;
+  }
+  EXPECT_FALSE(keeper.store.handle_timeout(keeper.now, keeper.rng));
 }
 
 // A network of nodes that know the time.

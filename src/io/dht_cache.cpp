@@ -48,8 +48,9 @@ std::error_code last_error() {
   return {errno, std::generic_category()};
 }
 
-/// On the disk when it returns, for its owner alone: it tells with whom he speaks.
-Result<void> write_durably(const std::string& path, std::string_view text) {
+/// For its owner alone: it tells with whom he speaks. Not waiting for the disk: it is a hint, and
+/// the network's thread writes it.
+Result<void> write_whole(const std::string& path, std::string_view text) {
   constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   const FileDescriptor file(::open(path.c_str(), flags, 0600));
   if (!file || ::fchmod(file.get(), 0600) != 0) return failure(last_error());
@@ -58,7 +59,6 @@ Result<void> write_durably(const std::string& path, std::string_view text) {
     if (count < 0 && errno != EINTR) return failure(last_error());
     if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
   }
-  if (::fsync(file.get()) != 0) return failure(last_error());
   return {};
 }
 
@@ -84,7 +84,7 @@ DhtCache load_dht_cache(const std::string& path) {
 
 Result<void> save_dht_cache(const std::string& path, const DhtCache& cache) {
   const std::string fresh = path + ".new";
-  if (const auto written = write_durably(fresh, text_of(cache)); !written) return written;
+  if (const auto written = write_whole(fresh, text_of(cache)); !written) return written;
   std::error_code error;
   std::filesystem::rename(fresh, path, error);
   if (error) return failure(error);

@@ -73,8 +73,8 @@ void HostedNode::join_dht(Instant now, DhtHostConfig config, std::string cache_f
   core_->add_service(std::move(dht));
 }
 
-// The file is small, and what is lost with it is found again: nobody waits for the disk, and a
-// failure is not worth a word.
+// The file is small, and what is lost with it is found again: nobody waits until it is on the disk,
+// and a failure is not worth a word.
 void HostedNode::save_dht(Instant now) {
   if (dht_ == nullptr || dht_file_.empty()) return;
   dht_saved_at_ = now;
@@ -186,6 +186,8 @@ void HostedNode::settle(MutableByteView buffer) {
   if (tunnels_ && tunnels_->work_waits() && !tunnels_received_) receive_from_tunnels(buffer);
   tunnels_received_ = false;
   const Instant now = EventLoop::now();
+  // The time of day is set, and a machine sleeps, without the steady clock noticing.
+  core_->set_wall_time(now, wall_time());
   if (now - dht_saved_at_ >= dht_save_interval) save_dht(now);
   client_->apply(now, *this);
   // Not only when due: it also brings the events of received packets to light, so that the user's

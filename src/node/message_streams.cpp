@@ -67,8 +67,8 @@ MessageStreams::Event MessageStreams::on_opened(Instant now, Connectivity& conne
   incoming.from = opened.peer;
   incoming.ends_at = now + incoming_life;
   check_incoming_at_ = std::min(check_incoming_at_, incoming.ends_at);
-  incoming.broken = std::cmp_greater_equal(there, incoming_max) || opened.bidirectional ||
-                    opened.header.kind != StreamKind::stream;
+  incoming.broken = closed_ || std::cmp_greater_equal(there, incoming_max) ||
+                    opened.bidirectional || opened.header.kind != StreamKind::stream;
   if (incoming.broken) {
     ++counters_.streams_refused;
     if (opened.bidirectional) {
@@ -121,9 +121,10 @@ MessageStreams::Event MessageStreams::on_broken(Connectivity& connectivity, cons
   if (outgoing == outgoing_.end()) return Event::not_ours;
   peer = outgoing->second.to;
   (void)connectivity.reset_stream(stream, CloseCode::cancelled);
-  outgoing->second.ended = true;
+  // One that was ended and is stopped all the same was not being read, or had no room.
+  const bool was_ended = std::exchange(outgoing->second.ended, true);
   std::erase_if(current_, [&](const auto& one) { return one.second == stream; });
-  return Event::refused;
+  return was_ended ? Event::taken : Event::refused;
 }
 
 MessageStreams::Event MessageStreams::on_over(const StreamKey& stream) {
@@ -212,8 +213,14 @@ void MessageStreams::reset_all(Connectivity& connectivity) {
     (void)connectivity.reset_stream(stream, CloseCode::cancelled);
     outgoing.ended = true;
   }
+  for (auto& [stream, incoming] : incoming_) {
+    if (!incoming.broken) stop(connectivity, stream, incoming);
+  }
+  closed_ = true;
+  arrived_.clear();
   current_.clear();
   by_age_.clear();
+  check_incoming_at_ = never;
 }
 
 }  // namespace quicmesh

@@ -77,7 +77,7 @@ class MessageStreams {
 
   void handle_timeout(Instant now, Connectivity& connectivity);
   [[nodiscard]] Instant poll_timeout() const;
-  /// Ends everything, whatever of it has arrived.
+  /// Ends everything, whatever of it has arrived; what peers open from now on is stopped.
   void reset_all(Connectivity& connectivity);
 
   [[nodiscard]] const std::string& protocol() const { return protocol_; }
@@ -110,6 +110,7 @@ class MessageStreams {
   std::deque<StreamKey> by_age_;  // of those in `outgoing_`, also some that are over
   Instant check_incoming_at_ = never;
   std::size_t partial_bytes_ = 0;  // in all inboxes
+  bool closed_ = false;
   std::deque<Arrived> arrived_;
   Counters counters_;
 };
