@@ -344,6 +344,60 @@ TEST(DhtNode, many_keys_over_one_relay_get_the_places_of_one_network) {
   EXPECT_GE(node.dht->core().table().contacts().size(), 4u);
 }
 
+// A network of one house with a relay in it: whom one meets there was not met on the internet.
+TEST(DhtNode, a_relay_in_a_private_mesh_makes_nobody_a_client) {
+  DhtWorld world(13);
+  Member& relay = world.add(DhtWorld::private_address(1));
+  relay.node->serve_as_relay();
+  for (unsigned i = 2; i <= 8; ++i) {
+    Member& member = world.add(DhtWorld::private_address(i));
+    if (i <= 4) {
+      member.node->command(
+          [](NodeCore& core, Instant) { core.set_policy(PathPolicy::relay_only); });
+    }
+    member.node->use_relay(*relay.node);
+    world.run_for(1s);
+  }
+  Member& node = world.members[6];
+  for (const unsigned hidden : {1u, 2u, 3u}) {
+    node.node->command([&](NodeCore& core, Instant now) {
+      return core.connect(now, world.members[hidden].node->id(), {});
+    });
+  }
+  world.run_for(60s);
+  for (const unsigned hidden : {1u, 2u, 3u})
+    EXPECT_TRUE(DhtWorld::connected(node, world.members[hidden]));
+  for (const unsigned open : {0u, 4u, 5u, 6u, 7u})
+    EXPECT_TRUE(world.members[open].dht->core().is_server()) << open;
+}
+
+// TD6: what a machine signed before it slept, or before its clock was set, nobody takes.
+TEST(DhtNode, a_node_whose_clock_is_set_signs_its_records_anew) {
+  DhtWorld world(14);
+  for (unsigned i = 1; i <= 6; ++i)
+    world.add(DhtWorld::public_address(i));
+  world.run_for(20s);
+  Member& late = world.members[3];
+  const auto set_back = [&](std::int64_t seconds) {
+    late.node->command([&](NodeCore& core, Instant now) {
+      core.set_wall_time(now, WallTime{std::to_underlying(core.wall_time(now)) - seconds});
+    });
+  };
+  set_back(86'400);
+  world.run_for(30s);
+  const std::uint64_t yesterday = late.dht->status().records_signed;
+  set_back(-86'400);
+  world.run_for(30s);
+  EXPECT_GT(late.dht->status().records_signed, yesterday);
+  Member& reader = world.add(DhtWorld::public_address(20));
+  world.run_for(10s);
+  const auto resolved =
+      world.ask<ResolvedNode>(reader, [&](Instant now, NodeCore& core, DhtHost& dht) {
+        return dht.resolve(now, core, late.node->id());
+      });
+  ASSERT_TRUE(resolved && resolved->found);
+}
+
 // Who could come to the network where we were says nothing of the one where we are.
 TEST(DhtNode, a_server_that_moves_behind_a_nat_serves_no_more) {
   DhtWorld world(12);

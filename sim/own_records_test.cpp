@@ -67,7 +67,8 @@ TEST(OwnRecords, show_private_addresses_to_private_peers_alone) {
   EXPECT_TRUE(world.names(AddressScope::public_internet, public_ip));
   EXPECT_FALSE(world.names(AddressScope::public_internet, private_ip));
   EXPECT_TRUE(world.names(AddressScope::private_realm, private_ip));
-  EXPECT_EQ(world.own.widest(), AddressScope::public_internet);
+  EXPECT_TRUE(std::ranges::equal(world.own.widest_record(),
+                                 world.own.record_for(AddressScope::public_internet)));
 }
 
 TEST(OwnRecords, are_signed_again_when_the_node_is_reached_elsewhere_and_not_otherwise) {
@@ -112,6 +113,20 @@ TEST(OwnRecords, are_renewed_before_they_expire) {
   EXPECT_GT(world.own.sequence(), first);
   world.wait(OwnRecords::renewed_before_end + 10min);
   EXPECT_TRUE(world.shown(AddressScope::public_internet)) << "the first would have expired";
+}
+
+// A machine that slept, or began without the time of day, has said what nobody takes.
+TEST(OwnRecords, are_signed_again_when_the_time_of_day_is_set) {
+  World world;
+  world.reach_changed();
+  ASSERT_TRUE(world.sign());
+  world.node->command([&](NodeCore& core, Instant now) {
+    core.set_wall_time(now, WallTime{std::to_underlying(core.wall_time(now)) + 86'400});
+    world.own.on_clock_stepped(now);
+  });
+  EXPECT_FALSE(world.shown(AddressScope::public_internet)) << "expired since yesterday";
+  EXPECT_TRUE(world.sign());
+  EXPECT_TRUE(world.shown(AddressScope::public_internet));
 }
 
 // TD6: a clock that was set back must not make a node publish what nobody takes.

@@ -283,6 +283,9 @@ struct Reader {
       case RecordFate::out_of_scope:
         ++counts.out_of_scope;
         break;
+      case RecordFate::of_later_version:
+        ++counts.of_later_version;
+        break;
     }
     return {};
   }

@@ -34,6 +34,7 @@ struct RecordCounts {
   std::uint64_t expired = 0;
   std::uint64_t ahead_of_clock = 0;
   std::uint64_t out_of_scope = 0;
+  std::uint64_t of_later_version = 0;
   /// Peers left out of answers because the book is full.
   std::uint64_t no_room = 0;
 

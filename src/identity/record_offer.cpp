@@ -21,6 +21,9 @@ Result<RecordFate> offer_record(PeerBook& book, PeerHandle peer, ByteView record
                                 const RecordLink& link) {
   if (std::ranges::equal(record, book.record(peer))) return RecordFate::not_newer;
   const auto stamp = peek_endpoint_stamp(record);
+  if (!stamp && stamp.error() == IdentityErrc::endpoint_record_version) {
+    return RecordFate::of_later_version;
+  }
   if (!stamp) return failure(stamp.error());
   if (stamp->scope < link.scope) return RecordFate::out_of_scope;
   if (const auto timely = check_clock(*stamp, link.now); !timely) {

@@ -6,8 +6,9 @@
 //
 // Only proved records enter the book, so an honest node never passes on a forged one: whoever shows
 // a record that is malformed, forged or another node's is at fault. Not so with one that is old,
-// late or of a wrong clock, which is only left out. A record that is not newer than the one held is
-// left out before its signature is looked at; so is the same one again, which is the usual case.
+// late, of a wrong clock or of a later version, which is only left out. A record that is not newer
+// than the one held is left out before its signature is looked at; so is the same one again, which
+// is the usual case.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,14 @@ struct RecordLink {
   AddressRules rules = AddressRules::internet;
 };
 
-enum class RecordFate : std::uint8_t { taken, not_newer, expired, ahead_of_clock, out_of_scope };
+enum class RecordFate : std::uint8_t {
+  taken,
+  not_newer,
+  expired,
+  ahead_of_clock,
+  out_of_scope,
+  of_later_version,
+};
 
 /// Takes `record` into `book` as that of `peer` if it is proved and newer than what is held.
 /// Errors: what makes it the fault of who showed it (`verify_endpoint_record`).

@@ -87,13 +87,13 @@ Task<Connection> NodeHub::connect(NodeAddress address, std::string protocol) {
     NodeCore& core = node.core();
     std::error_code error;
     const bool connected = core.connectivity().connected(peer);
-    if (node.dht() != nullptr) node.dht()->claim(peer);
     if (!connected || !paths.empty()) {
       const bool by_id = paths.empty() && node.dht() != nullptr;
       const auto dialled =
           by_id ? node.dht()->dial(now, core, peer) : core.connect(now, peer, paths);
       if (!dialled && dialled.error() != PathErrc::already_connected) error = dialled.error();
     }
+    if (!error && node.dht() != nullptr) node.dht()->claim(peer);
     const std::scoped_lock lock(mutex_);
     if (reply->cancelled) return;
     if (phase_ != Phase::open) error = IoErrc::node_closed;

@@ -152,14 +152,17 @@ void DhtHost::stop(Instant /*now*/, NodeCore& node) {
 void DhtHost::on_connected(Instant now, NodeCore& node, const PeerConnected& event) {
   const PeerHandle peer = intern(event.peer);
   const bool sought = wanted_.erase(event.peer) > 0;
-  std::erase_if(dials_, [&](const Dial& dial) { return dial.peer == event.peer; });
+  if (std::erase_if(dials_, [&](const Dial& dial) { return dial.peer == event.peer; }) > 0) {
+    std::erase_if(resolves_, [&](const Resolve& resolve) {
+      return resolve.ticket == 0 && resolve.target == event.peer;
+    });
+  }
   if (peer == no_peer) return;
-  const AddressRules rules = node.address_rules();
   Link& link = links_[event.peer];
   link = {.peer = peer, .direct = !event.relay && !event.over_turn};
   link.ours = sought && event.dialled_by_us && !claimed_.contains(event.peer);
+  set_scopes(node, link, event.path, event.relay);
   if (link.direct) {
-    link.scope = scope_of(event.path.remote.ip, rules);
     if (!event.dialled_by_us && !sought) reached_in_ = std::max(reached_in_, link.scope);
     dial_rests_.answered(event.path.remote.ip);
   }
@@ -199,13 +202,23 @@ void DhtHost::on_path_changed(Instant now, NodeCore& node, const PeerPathChanged
   if (found == links_.end()) return;
   Link& link = found->second;
   link.direct = !event.to_relay && !event.to_turn;
-  link.scope = AddressScope::public_internet;
-  if (link.direct) {
-    link.scope = scope_of(event.to.remote.ip, node.address_rules());
-  }
+  const AddressScope before = link.scope;
+  set_scopes(node, link, event.to, event.to_relay);
+  if (link.scope != before) link.shown = 0;
   set_group(now, node, link.peer, event.to, event.to_relay);
+  update_role(node);
   tiers_.remove(link.peer);
   if (!link.deaf) core_.handle(now, peer::PathChanged{link.peer, event.rtt});
+}
+
+// Over a relay the peer may be anywhere, so it is shown what everybody may see. It was met in the
+// scope of the relay.
+void DhtHost::set_scopes(const NodeCore& node, Link& link, const NetworkPath& path,
+                         const std::optional<NodeId>& relay) const {
+  link.scope = link.met = AddressScope::public_internet;
+  if (link.direct) link.scope = link.met = scope_of(path.remote.ip, node.address_rules());
+  if (!relay) return;
+  if (const auto one = links_.find(*relay); one != links_.end()) link.met = one->second.met;
 }
 
 // Whoever comes over a relay has the relay's own group, else many keys over one would count as many
@@ -274,6 +287,9 @@ void DhtHost::on_message(Instant now, NodeCore& node, const MessageStreams::Arri
   // Signatures are checked in what was asked for alone.
   const auto head = dht::peek_message(arrived.message);
   if (head && head->answer && !core_.awaits(link.peer, head->request)) {
+    // Only the sender's own record, which it shows once, is of use; once on a connection.
+    if (!book_.record(link.peer).empty() || std::exchange(link.late_record_taken, true)) return;
+    (void)dht::decode_message(arrived.message, book_, link.peer, over, record_counts_);
     return;
   }
   auto message = dht::decode_message(arrived.message, book_, link.peer, over, record_counts_);
@@ -317,7 +333,7 @@ void DhtHost::send(Instant now, NodeCore& node, peer::Send<dht::Message> output)
     ++messages_dropped_;
     return;
   }
-  if (show) link.shown = own_.sequence();
+  if (show && !record.empty()) link.shown = own_.sequence();
 }
 
 void DhtHost::name_announced(Instant now, dht::Nodes& answer) const {
@@ -410,10 +426,13 @@ void DhtHost::claim(const NodeId& peer) {
 // Now and then.
 
 void DhtHost::advance(Instant now, NodeCore& node) {
-  if (stopped_ || (!dirty_ && now < next_)) return;
+  if (stopped_) return;
+  watch_clock(now, node);
+  if (!dirty_ && now < next_) return;
   dirty_ = false;
   streams_.handle_timeout(now, node.connectivity());
   if (own_.handle_timeout(now, node)) {
+    book_.set_record(self_, to_bytes(own_.widest_record()));  // express queries may end with us
     update_role(node);
     announce_at_ = std::min(announce_at_, now);
   }
@@ -447,6 +466,17 @@ void DhtHost::advance(Instant now, NodeCore& node) {
     next_ = std::min(next_, resolve.waits_until);
   for (const OwnValue& value : own_values_)
     next_ = std::min(next_, value.again);
+}
+
+void DhtHost::watch_clock(Instant now, const NodeCore& node) {
+  const auto steady = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch());
+  const std::int64_t offset = std::to_underlying(node.wall_time(now)) - steady.count();
+  if (clock_offset_s_ && std::abs(offset - *clock_offset_s_) < clock_step_s) return;
+  if (clock_offset_s_) {
+    own_.on_clock_stepped(now);
+    dirty_ = true;
+  }
+  clock_offset_s_ = offset;
 }
 
 // Whoever is connected, and the next few of the list.
@@ -509,7 +539,7 @@ void DhtHost::update_role(const NodeCore& node) {
     reach = std::max(reach, scope_of(mapped.ip, rules));
   AddressScope met = AddressScope::unusable;
   for (const auto& [id, link] : links_)
-    met = std::max(met, link.scope);
+    met = std::max(met, link.met);
   core_.set_server(reach >= met);
 }
 

@@ -96,6 +96,7 @@ class DhtHost final : public NodeService {
   static constexpr Duration own_value_life = 2h;
   static constexpr Duration own_value_interval = 1h;
   static constexpr unsigned records_tried_max = 4;  // of a peer whose record changes meanwhile
+  static constexpr std::int64_t clock_step_s = 60;  // less is nobody's concern
   static constexpr Duration relay_patience = 5s;
   static constexpr Duration join_patience = 5s;
 
@@ -138,10 +139,12 @@ class DhtHost final : public NodeService {
   /// A connection of the node.
   struct Link {
     PeerHandle peer = no_peer;
-    AddressScope scope = AddressScope::public_internet;
+    AddressScope scope = AddressScope::public_internet;  // of what it is shown
+    AddressScope met = AddressScope::public_internet;
     bool direct = false;
-    bool ours = false;        // made by the DHT
-    bool deaf = false;        // speaks no DHT, or something else under its name
+    bool ours = false;  // made by the DHT
+    bool deaf = false;  // speaks no DHT, or something else under its name
+    bool late_record_taken = false;
     std::uint64_t shown = 0;  // the sequence number of the record that it has of us
   };
   struct Question {  // that is being answered
@@ -186,6 +189,8 @@ class DhtHost final : public NodeService {
   void on_path_changed(Instant now, NodeCore& node, const PeerPathChanged& event);
   bool on_stream_event(Instant now, NodeCore& node, NodeEvent& event);
   void set_deaf(Instant now, const NodeId& peer);
+  void set_scopes(const NodeCore& node, Link& link, const NetworkPath& path,
+                  const std::optional<NodeId>& relay) const;
   void open(Instant now, NodeCore& node, PeerHandle peer);
   void close(Instant now, NodeCore& node, PeerHandle peer);
   [[nodiscard]] bool is_used(const NodeCore& node, const NodeId& peer) const;
@@ -207,6 +212,7 @@ class DhtHost final : public NodeService {
   void join(Instant now, NodeCore& node);
   void announce(Instant now);
   void update_role(const NodeCore& node);
+  void watch_clock(Instant now, const NodeCore& node);
   void put_again(Instant now, const NodeCore& node);
 
   // Commands.
@@ -263,6 +269,7 @@ class DhtHost final : public NodeService {
   AnnouncedClients announced_{book_, self_};
   std::optional<Question> question_;
   AddressScope reached_in_ = AddressScope::unusable;
+  std::optional<std::int64_t> clock_offset_s_;  // of the time of day to the steady clock
   bool stopped_ = false;
 
   std::map<dht::QueryId, Command> commands_;

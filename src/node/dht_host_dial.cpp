@@ -176,9 +176,10 @@ DhtHost::Dial* DhtHost::find_dial(const NodeId& peer) {
 }
 
 Result<void> DhtHost::dial(Instant now, NodeCore& node, const NodeId& peer) {
+  const bool known = node.connectivity().connected(peer) || find_dial(peer) != nullptr;
+  if (!known && dials_.size() >= dials_max) return failure(DhtErrc::too_many_queries);
   claim(peer);
-  if (node.connectivity().connected(peer) || find_dial(peer) != nullptr) return {};
-  if (dials_.size() >= dials_max) return failure(DhtErrc::too_many_queries);
+  if (known) return {};
   dirty_ = true;
   Dial& dial = dials_.emplace_back();
   dial.peer = peer;

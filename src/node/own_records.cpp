@@ -48,6 +48,11 @@ void OwnRecords::on_reach_changed(Instant now) {
   due_ = std::min(due_, soonest);
 }
 
+void OwnRecords::on_clock_stepped(Instant now) {
+  told_.reset();
+  due_ = now;
+}
+
 bool OwnRecords::handle_timeout(Instant now, const NodeCore& node) {
   if (due_ > now) return false;
   EndpointRecord record = everything(node);
@@ -62,17 +67,21 @@ bool OwnRecords::handle_timeout(Instant now, const NodeCore& node) {
   ++signed_count_;
   record.stamp.sequence = sequence_;
   record.stamp.lifetime = std::chrono::duration_cast<std::chrono::seconds>(life);
-  widest_ = AddressScope::unusable;
   for (std::size_t i = 0; i < scopes; ++i) {
     records_[i].clear();
     const EndpointRecord part = limited_to(scopes_of_records[i], record, node.address_rules());
     // A record of nowhere would take the place of a narrower one that is of use.
     if (part.candidates.empty() && part.relays.empty()) continue;
-    if (!part.candidates.empty()) widest_ = scopes_of_records[i];
     auto bytes = sign_endpoint_record(node.identity(), part, node.address_rules());
     if (bytes) records_[i] = std::move(*bytes);
   }
   return true;
+}
+
+ByteView OwnRecords::widest_record() const {
+  const auto widest = std::ranges::find_if(records_.rbegin(), records_.rend(),
+                                           [](const Bytes& one) { return !one.empty(); });
+  return widest == records_.rend() ? ByteView() : ByteView(*widest);
 }
 
 ByteView OwnRecords::record_for(AddressScope scope) const {

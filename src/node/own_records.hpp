@@ -28,6 +28,8 @@ class OwnRecords {
   explicit OwnRecords(std::uint64_t last_sequence) : sequence_(last_sequence) {}
 
   void on_reach_changed(Instant now);
+  /// The time of day is another one than was thought: what was signed is of a wrong time.
+  void on_clock_stepped(Instant now);
   /// Signs if it is time. True if there are other ones now.
   bool handle_timeout(Instant now, const NodeCore& node);
   [[nodiscard]] Instant poll_timeout() const { return due_; }
@@ -37,15 +39,14 @@ class OwnRecords {
   [[nodiscard]] ByteView record_for(AddressScope scope) const;
   [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
   [[nodiscard]] std::uint64_t signed_count() const { return signed_count_; }
-  /// The widest scope of an address that the last records name.
-  [[nodiscard]] AddressScope widest() const { return widest_; }
+  /// The one of the widest scope that there is.
+  [[nodiscard]] ByteView widest_record() const;
 
  private:
   static constexpr std::size_t scopes = 4;
 
   std::array<Bytes, scopes> records_;  // by scope, from loopback on
   std::optional<EndpointRecord> told_;
-  AddressScope widest_ = AddressScope::unusable;
   std::uint64_t sequence_;
   std::uint64_t signed_count_ = 0;
   Instant signed_at_{};
