@@ -39,6 +39,13 @@ struct Message {
 
     express @13 :Express;
     expressAnswer @14 :ExpressAnswer;
+
+    provide @15 :Data;
+    # The sender's own provider record; putAnswer answers.
+    getProviders @16 :FindNode;
+    # Of what stands under the key; with as many nodes, 1 to 40, as findNode.
+    providers @17 :Providers;
+    # Answers getProviders.
   }
 }
 
@@ -92,6 +99,24 @@ enum PutStatus {
   older @2;
   full @3;
   unwilling @4;
+  overQuota @5;
+  # The provider, or its network, has as many provider records there as it may.
+}
+
+struct Provider {
+  record @0 :Data;
+  # The provider record, signed by the provider: who it is follows from the key in it.
+  endpoint @1 :Data;
+  # Its endpoint record; empty if the sender has none that may be shown here.
+}
+
+struct Providers {
+  providers @0 :List(Provider);
+  # At most 8.
+  full @1 :Bool;
+  # The sender keeps as many as it can: there may be more with nodes farther from the key.
+  nodes @2 :List(Contact);
+  # As in nodes, at most 30.
 }
 
 struct Express {

@@ -72,6 +72,41 @@ struct FoundNodes {
   LookupFigures figures;
 };
 
+/// Names what nodes provide: the BLAKE3 hash of some content, or any other 32 bytes. The DHT sees
+/// it hashed once more, so who keeps the records cannot tell what it is unless he knows it anyway.
+struct ContentKey {
+  std::array<std::uint8_t, 32> bytes{};
+
+  static ContentKey of(ByteView content);
+  /// 64 hexadecimal digits; nothing for anything else.
+  static std::optional<ContentKey> parse(std::string_view text);
+  [[nodiscard]] std::string to_string() const;
+
+  auto operator<=>(const ContentKey&) const = default;
+};
+
+struct Provision {
+  ContentKey key;
+  unsigned stored = 0;   // nodes that tell others
+  unsigned refused = 0;  // nodes that would not: they have enough providers of it, or no room
+  LookupFigures figures;
+};
+
+/// A node that has said, signed by itself, that it provides what was sought.
+struct FoundProvider {
+  NodeId node;
+  // Where it says that it is; empty if nobody told: then Node::connect asks the DHT.
+  std::vector<SocketAddress> addresses;
+  std::vector<NodeAddress> relays;
+};
+
+/// The end of a search for providers.
+struct ProvidersSummary {
+  unsigned found = 0;
+  unsigned false_records = 0;  // that were told and not true
+  LookupFigures figures;
+};
+
 /// Where a node says that it is, signed by itself.
 struct ResolvedNode {
   NodeId node;
@@ -96,7 +131,12 @@ struct DhtStatus {
   std::size_t contacts = 0;     // in the routing table
   std::size_t connections = 0;  // that the DHT knows of
   std::size_t tiers = 1;
-  std::size_t values = 0;  // kept for others, and our own
+  std::size_t values = 0;            // kept for others, and our own
+  std::size_t provider_records = 0;  // kept for others
+  std::size_t provided = 0;          // keys that this node provides
+  std::uint64_t provider_records_refused = 0;
+  std::uint64_t provider_records_replaced = 0;  // gave way to others
+  std::uint64_t provider_records_false = 0;     // forged, expired or of somebody else
   unsigned k = 0;
   unsigned alpha = 0;
   std::uint64_t requests_sent = 0;

@@ -30,6 +30,10 @@ struct Config {
   /// a lookup begins.
   bool express = true;
 
+  /// What the nearest have no room for goes to nodes farther from its key, and who looks for it
+  /// goes there, too (of provider records).
+  bool sloppy = true;
+
   /// Ways that share no node, of lookups whose answer somebody on the way could hide: of values.
   /// In [1, 8]; 1 switches it off.
   std::uint8_t disjoint_paths = 4;

@@ -44,6 +44,7 @@ void DhtCore::handle_timeout(Instant now) {
   if (forget_parted_at_ <= now) forget_parted(now);
   if (warm_at_ <= now) keep_warm(now);
   republish_next(now);
+  providers_.handle_timeout(now);
 }
 
 std::optional<DhtCore::Output> DhtCore::poll_output() {
@@ -54,9 +55,9 @@ std::optional<Event> DhtCore::poll_event() {
 }
 
 Instant DhtCore::poll_timeout() const {
-  Instant earliest =
-      std::min({requests_.earliest(), express_.earliest(), check_at_, refresh_at(), budget_at_,
-                adaptation_.poll_timeout(), warm_at_, forget_parted_at_});
+  Instant earliest = std::min({requests_.earliest(), express_.earliest(), check_at_, refresh_at(),
+                               budget_at_, adaptation_.poll_timeout(), warm_at_, forget_parted_at_,
+                               providers_.poll_timeout()});
   if (lookups_.size() < lookups_max) earliest = std::min(earliest, store_.poll_timeout());
   for (const RunningLookup& running : lookups_)
     earliest = std::min({earliest, running.deadline, running.iterate_at});
@@ -149,6 +150,10 @@ void DhtCore::on_request(Instant now, PeerHandle from, const Message& message) {
     send(from, message.request, std::move(found));
   } else if (const auto* put = std::get_if<Put>(&message.body)) {
     send(from, message.request, PutAnswer{keep(now, *put, from)});
+  } else if (const auto* provide = std::get_if<Provide>(&message.body)) {
+    send(from, message.request, PutAnswer{keep(now, *provide, from)});
+  } else if (const auto* asked = std::get_if<GetProviders>(&message.body)) {
+    send(from, message.request, providers_for(now, from, *asked));
   } else {
     send(from, message.request, Pong{});
   }
@@ -207,12 +212,14 @@ void DhtCore::on_answer_of_lookup(Instant now, const OpenRequest& request, const
   if (running == nullptr) return;
   if (request.storing) {
     const auto* done = std::get_if<PutAnswer>(&message.body);
-    on_put_answer(now, request.query, done == nullptr ? PutStatus::full : done->status,
-                  request.late_at != never);
+    on_store_answer(now, request, done == nullptr ? PutStatus::unwilling : done->status,
+                    request.late_at != never);
     return;
   }
   if (const auto* found = std::get_if<Found>(&message.body)) {
     on_found(now, *running, from, *found);
+  } else if (const auto* told = std::get_if<Providers>(&message.body)) {
+    on_providers(now, *running, from, *told);
   } else if (const auto* nodes = std::get_if<Nodes>(&message.body)) {
     running->lookup.on_answer(from, nodes->nodes, [&](PeerHandle peer) { return tier_of(peer); });
   } else {
@@ -226,7 +233,8 @@ void DhtCore::on_answer_of_lookup(Instant now, const OpenRequest& request, const
 void DhtCore::request(Instant now, PeerHandle peer, QueryId query, Body body) {
   const Duration patience = round_trip_.patience(table_.find(peer));
   OpenRequest open{.peer = peer, .number = requests_.next_number(), .query = query, .sent_at = now};
-  open.storing = query != no_query && std::holds_alternative<Put>(body);
+  open.storing = query != no_query &&
+                 (std::holds_alternative<Put>(body) || std::holds_alternative<Provide>(body));
   const bool warm = links_.is_up(peer);
   const Duration cold_patience = warm ? patience : RoundTrip::cold_factor * patience;
   open.late_at = now + cold_patience;
@@ -270,7 +278,7 @@ void DhtCore::check_suspect(Instant now) {
 void DhtCore::on_late(Instant now, const OpenRequest& request) {
   ++counters_.requests_late;
   if (request.storing) {
-    on_put_answer(now, request.query, std::nullopt, true);
+    on_store_answer(now, request, std::nullopt, true);
   } else if (RunningLookup* running = find(request.query)) {
     running->lookup.on_slow(request.peer);
     proceed(now, request.query);
@@ -293,7 +301,7 @@ void DhtCore::on_failed(Instant now, const OpenRequest& request, Blame blame) {
     }
   }
   if (request.storing) {
-    on_put_answer(now, request.query, std::nullopt, request.late_at != never);
+    on_store_answer(now, request, std::nullopt, request.late_at != never);
   } else if (RunningLookup* running = find(request.query)) {
     running->lookup.on_failed(request.peer);
     proceed(now, request.query);
@@ -327,6 +335,11 @@ void DhtCore::mark(PeerBook::Sweep& sweep) const {
   });
   for (const RunningLookup& running : lookups_)
     running.lookup.for_each([&](PeerHandle peer) { sweep.mark(peer); });
+  std::size_t providers = 0;
+  providers_.for_each_provider([&](const NodeId& id) {
+    const PeerHandle peer = ++providers <= providers_marked_max ? book_->find(id) : no_peer;
+    if (peer != no_peer) sweep.mark(peer);
+  });
   // Not those whose values are kept: whoever puts one a day each under ever new names would fill
   // the book. A handle that is given anew brings its share of the store along.
 }

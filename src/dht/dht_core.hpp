@@ -42,6 +42,8 @@
 #include "dht/lookup.hpp"
 #include "dht/message.hpp"
 #include "dht/open_requests.hpp"
+#include "dht/provider_record.hpp"
+#include "dht/provider_store.hpp"
 #include "dht/request_budget.hpp"
 #include "dht/round_trip.hpp"
 #include "dht/routing_table.hpp"
@@ -101,7 +103,34 @@ struct PutFinished {
   LookupCost cost;
 };
 
-using Event = std::variant<FindNodeDone, Resolved, GetDone, PutFinished>;
+/// A provider that `find_providers` has met, each node once.
+struct ProviderFound {
+  QueryId query{};
+  NodeId provider;
+};
+
+/// `find_providers` is over.
+struct FindProvidersDone {
+  QueryId query{};
+  /// `found`: as many as were wanted.
+  LookupEnd end{};
+  unsigned found = 0;
+  unsigned false_records = 0;
+  LookupCost cost;
+};
+
+/// The record of `provide` was offered to the nearest servers, and to others farther away if they
+/// have no room.
+struct ProvideDone {
+  QueryId query{};
+  LookupEnd end{};
+  unsigned stored = 0;   // of those who answered in time
+  unsigned refused = 0;  // likewise
+  LookupCost cost;
+};
+
+using Event = std::variant<FindNodeDone, Resolved, GetDone, PutFinished, ProviderFound,
+                           FindProvidersDone, ProvideDone>;
 
 struct Counters {
   std::uint64_t requests_sent = 0;
@@ -114,6 +143,8 @@ struct Counters {
   std::uint64_t links_closed = 0;        // there were more than are kept
   std::uint64_t refused_busy = 0;        // requests of peers that asked too often
   std::uint64_t out_of_budget = 0;       // times that lookups had to wait to send more
+
+  std::uint64_t provider_records_false = 0;  // forged or not the sender's, put or told
 
   std::uint64_t express_begun = 0;      // our own queries
   std::uint64_t express_won = 0;        // that brought what was wanted first
@@ -152,6 +183,19 @@ class DhtCore {
   static constexpr unsigned readers_quorum = 4;
   /// They come over so many disjoint paths at least, where there are such.
   static constexpr int readers_paths = 2;
+  /// Records of providers that a reader takes of one answer, so that nobody fills the result alone.
+  static constexpr std::size_t providers_taken_of_one = 4;
+  /// Of so many nodes, of different diversity groups, a reader takes some before it has enough.
+  static constexpr unsigned providers_quorum = 3;
+  static constexpr std::size_t providers_wanted_max = 256;
+  /// So many nodes, of different groups, have to be full before a provider, or a reader, goes
+  /// farther out; and how often it does, by k nodes each time.
+  static constexpr unsigned sloppy_quorum = 3;
+  static constexpr unsigned sloppy_steps = 2;
+  /// A provider goes on outwards until so many keep its record.
+  static constexpr unsigned sloppy_copies = 5;
+  /// Providers whose endpoint records stay in the book for the sake of those who ask.
+  static constexpr std::size_t providers_marked_max = 2048;
   /// Hops of an express query. It begins with a few less, at random, so that the first who is asked
   /// cannot tell whether it began with us.
   static constexpr std::uint8_t express_hops_max = 16;
@@ -196,6 +240,17 @@ class DhtCore {
   /// check_value does, and with too_many_queries.
   Result<QueryId> put(Instant now, ValueKind kind, const DhtKey& key, Bytes bytes);
 
+  /// Offers `record`, which this node has signed (provider_record.hpp), to the k servers nearest to
+  /// its key: ProvideDone follows. It is to be signed anew and provided again before it expires.
+  /// Fails as check_provider does, and with `not_the_provider` and too_many_queries.
+  Result<QueryId> provide(Instant now, const ProviderRecord& record);
+
+  /// Other nodes that provide what stands under `key`: a ProviderFound for each as soon as it is
+  /// met, then FindProvidersDone. Ends with `wanted` of them (1 to `providers_wanted_max`), of
+  /// several nodes that told, or when nobody knows more. Fails with `no_wall_time` and
+  /// too_many_queries.
+  Result<QueryId> find_providers(Instant now, const DhtKey& key, std::size_t wanted);
+
   /// The time of day, without which no signed value can be judged.
   void set_wall_time(Instant now, WallTime wall);
 
@@ -223,6 +278,7 @@ class DhtCore {
   [[nodiscard]] const Adaptation& adaptation() const { return adaptation_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] const ValueStore& store() const { return store_; }
+  [[nodiscard]] const ProviderStore& providers() const { return providers_; }
   [[nodiscard]] std::size_t links_up() const { return links_.up_count(); }
   [[nodiscard]] std::size_t lookups_running() const { return lookups_.size(); }
   /// Bytes on the heap, without the values kept.
@@ -249,6 +305,34 @@ class DhtCore {
     unsigned refused = 0;
   };
 
+  /// Nodes, counted so that those of one diversity group are one.
+  struct GroupCount {
+    unsigned count = 0;
+    std::vector<DiversityGroup> groups;
+
+    void add(DiversityGroup group);
+  };
+
+  /// What a lookup does about providers (dht_core_providers.cpp).
+  struct ProviderTask {
+    bool provide = false;
+    unsigned steps_out = 0;  // of `sloppy_steps`
+    GroupCount full;         // who has no room for more
+    // Provide.
+    ProviderRecord record{};
+    std::vector<PeerHandle> offered;
+    bool storing = false;
+    unsigned open = 0;  // neither answered nor late
+    unsigned stored = 0;
+    unsigned refused = 0;
+    // Find.
+    std::size_t wanted = 0;
+    std::vector<std::pair<NodeId, Bytes>> found;
+    GroupCount tellers;  // who told us of some
+    unsigned paths = 0;  // over which they were met, a bit each
+    unsigned false_records = 0;
+  };
+
   struct RunningLookup {
     QueryId query{};
     Purpose purpose{};
@@ -260,7 +344,8 @@ class DhtCore {
     std::uint8_t express_open = 0;
     bool by_express = false;
     Lookup lookup;
-    std::unique_ptr<ValueTask> task;  // none: find_node
+    std::unique_ptr<ValueTask> task;  // neither: find_node
+    std::unique_ptr<ProviderTask> providers;
   };
 
   void on(Instant now, const peer::Up& input);
@@ -340,6 +425,26 @@ class DhtCore {
   void tell_value(const RunningLookup& running, LookupEnd end);
   void republish_next(Instant now);
 
+  // Providers (dht_core_providers.cpp).
+  [[nodiscard]] PutStatus keep(Instant now, const Provide& provide, PeerHandle source);
+  [[nodiscard]] Providers providers_for(Instant now, PeerHandle asker, const GetProviders& asked);
+  [[nodiscard]] Body question_of(const RunningLookup& running) const;
+  void on_providers(Instant now, RunningLookup& running, PeerHandle from, const Providers& told);
+  enum class Told : std::uint8_t { a_lie, nothing, known, somebody_new };
+  Told take_provider(Instant now, RunningLookup& running, const Bytes& record);
+  bool take_providers(Instant now, RunningLookup& running, PeerHandle from,
+                      std::span<const Bytes> records);
+  [[nodiscard]] bool providers_are_found(const RunningLookup& running) const;
+  void proceed_providers(Instant now, RunningLookup& running);
+  void offer_record(Instant now, QueryId query);
+  void offer_to_self(Instant now, RunningLookup& running, const std::vector<PeerHandle>& nearest);
+  bool go_farther_out(RunningLookup& running);
+  void on_store_answer(Instant now, const OpenRequest& request, std::optional<PutStatus> status,
+                       bool was_open);
+  void on_provide_answer(Instant now, RunningLookup& running, PeerHandle from,
+                         std::optional<PutStatus> status, bool was_open);
+  void tell_providers(const RunningLookup& running, LookupEnd end);
+
   const Config* config_;
   PeerBook* book_;
   RecordVerifier* verifier_;
@@ -371,6 +476,7 @@ class DhtCore {
   BoundedQueue<Output, DropPolicy::refuse_newest> outputs_{queue_max};
   BoundedQueue<Event, DropPolicy::refuse_newest> events_{queue_max};
   ValueStore store_;
+  ProviderStore providers_;
   std::optional<WallTime> wall_base_;
   Instant wall_base_at_{};
   Counters counters_;

@@ -67,24 +67,21 @@ void DhtCore::proceed(Instant now, QueryId query) {
   RunningLookup* running = find(query);
   if (running == nullptr || running->iterate_at != never) return;
   if (running->task != nullptr && running->task->storing) return;
+  if (running->providers != nullptr && running->providers->storing) return;
   if (end_if_named(now, *running)) return;
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
   while (budget_.next() <= now) {
     const auto peer = running->lookup.next(std::max(adaptation_.alpha(), running->lookup.paths()));
     if (!peer) break;
     (void)budget_.take(now);
-    const DhtKey& target = running->lookup.target();
-    if (running->task != nullptr && !running->task->put) {
-      request(now, *peer, query, Get{target, running->task->kind, table_.k()});
-    } else {
-      request(now, *peer, query, FindNode{target, table_.k()});
-    }
+    request(now, *peer, query, question_of(*running));
   }
   if (budget_.next() > now && budget_at_ == never) {
     ++counters_.out_of_budget;
     budget_at_ = budget_.next();
   }
   counters_.slow_tier_requests += running->lookup.cost().slow_tier_queries - slow_before;
+  if (running->providers != nullptr) return proceed_providers(now, *running);
   const bool converged = running->lookup.converged();
   if (running->task != nullptr) {
     if (running->task->put) {
@@ -140,6 +137,10 @@ void DhtCore::tell(RunningLookup& running, LookupEnd end) {
     tell_value(running, end);
     return;
   }
+  if (running.providers != nullptr) {
+    tell_providers(running, end);
+    return;
+  }
   (void)events_.push(FindNodeDone{running.query, end, running.lookup.nearest_answered(table_.k()),
                                   running.lookup.cost()});
 }
@@ -167,6 +168,13 @@ void DhtCore::end_overdue(Instant now) {
       // The nearest of those who answered are better than nobody.
       overdue->deadline = now + config_->lookup_deadline;
       begin_storing(now, query);
+      continue;
+    }
+    ProviderTask* const providers = overdue->providers.get();
+    if (providers != nullptr && providers->provide && providers->offered.empty() &&
+        !providers->storing) {
+      overdue->deadline = now + config_->lookup_deadline;
+      offer_record(now, query);
       continue;
     }
     if (!overdue->told) tell(*overdue, LookupEnd::deadline);

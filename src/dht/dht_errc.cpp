@@ -21,7 +21,19 @@ constexpr ErrorText texts[] = {
      "check the owner's clock: numbers are times in milliseconds, expiry is at most two hours "
      "ahead"},
     {int(DhtErrc::no_wall_time), "the node does not know the time of day",
-     "set the clock; signed values cannot be judged without it"},
+     "set the clock; signed values and provider records cannot be judged without it"},
+    {int(DhtErrc::malformed_provider), "the provider record is none, or of a later release",
+     "make it with make_provider_record"},
+    {int(DhtErrc::provider_expired), "the provider record has expired",
+     "sign it anew; if it is new, check the clocks of provider and reader"},
+    {int(DhtErrc::provider_from_the_future),
+     "the provider record's sequence number or expiry is too far in the future",
+     "check the provider's clock: numbers are times in milliseconds, expiry is at most a day "
+     "ahead"},
+    {int(DhtErrc::not_the_provider), "a node can say of itself alone what it provides",
+     "sign the record with the node's own key"},
+    {int(DhtErrc::too_many_provided), "the node provides as many keys as it can",
+     "stop providing some of them, or provide the key of a list of others"},
 };
 
 constinit const HintedCategory category("quicmesh.dht", texts);

@@ -13,6 +13,11 @@ enum class DhtErrc {
   value_expired,
   value_from_the_future,
   no_wall_time,
+  malformed_provider,
+  provider_expired,
+  provider_from_the_future,
+  not_the_provider,
+  too_many_provided,
 };
 
 std::error_code make_error_code(DhtErrc code);

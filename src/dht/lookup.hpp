@@ -70,6 +70,9 @@ class Lookup {
   /// Whom to ask now, if fewer than `alpha` are being asked; it counts as asked from then on.
   std::optional<PeerHandle> next(std::size_t alpha);
 
+  /// The windows take in `by` more candidates: what has converged goes on, outwards.
+  void widen(std::uint8_t by) { k_ = static_cast<std::uint8_t>(std::min(k_ + by, 255)); }
+
   void on_slow(PeerHandle peer);
   void on_failed(PeerHandle peer);
   /// `peer` answered; `tier_of` gives the tier of each of the `nodes` that it named.

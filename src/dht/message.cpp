@@ -13,6 +13,11 @@ struct BodySize {
   std::size_t operator()(const FindNode&) const { return sizeof(DhtKey) + 1; }
   std::size_t operator()(const Get&) const { return sizeof(DhtKey) + 2; }
   std::size_t operator()(const Put& body) const { return sizeof(DhtKey) + 5 + body.bytes.size(); }
+  std::size_t operator()(const Provide& body) const { return body.record.size(); }
+  std::size_t operator()(const GetProviders&) const { return sizeof(DhtKey) + 1; }
+  std::size_t operator()(const Providers& body) const {
+    return (body.nodes.size() + 2 * body.records.size()) * contact_size;
+  }
   std::size_t operator()(const Express&) const { return sizeof(DhtKey) + 3; }
   std::size_t operator()(const ExpressAnswer& body) const {
     return (body.node != no_peer ? contact_size : 0) + (body.bytes ? body.bytes->size() : 0);
@@ -33,6 +38,7 @@ struct BodySize {
 bool is_request(const Body& body) {
   return std::holds_alternative<Ping>(body) || std::holds_alternative<FindNode>(body) ||
          std::holds_alternative<Get>(body) || std::holds_alternative<Put>(body) ||
+         std::holds_alternative<Provide>(body) || std::holds_alternative<GetProviders>(body) ||
          std::holds_alternative<Express>(body);
 }
 

@@ -48,6 +48,19 @@ struct Put {
   Bytes bytes;
 };
 
+/// The sender provides what the record says (provider_record.hpp): tell others, please. PutAnswer
+/// answers.
+struct Provide {
+  Bytes record;
+};
+
+/// Up to `providers_per_answer` providers of what stands under `key`, and the nearest servers as
+/// for FindNode.
+struct GetProviders {
+  DhtKey key;
+  std::uint8_t count = 0;
+};
+
 enum class ExpressWant : std::uint8_t {
   node,   // who stands at the target, with its endpoint record
   value,  // the immutable value under it
@@ -80,12 +93,21 @@ struct Found {
   std::vector<PeerHandle> nodes;
 };
 
+struct Providers {
+  /// Some of those that the peer knows, at random; each is to be checked.
+  std::vector<Bytes> records;
+  /// It has as many as it keeps: there may be more with nodes farther from the key.
+  bool full = false;
+  std::vector<PeerHandle> nodes;
+};
+
 enum class PutStatus : std::uint8_t {
   stored,
-  invalid,    // the value is not right, or does not belong there
-  older,      // there is one of the same or a higher sequence number
-  full,       // no room, or none for this peer
-  unwilling,  // a client
+  invalid,     // the value is not right, or does not belong there
+  older,       // there is one of the same or a higher sequence number
+  full,        // no room, or none for this peer
+  unwilling,   // a client
+  over_quota,  // of provider records: this peer, or its network, has its share
 };
 struct PutAnswer {
   PutStatus status{};
@@ -101,8 +123,8 @@ struct ExpressAnswer {
 /// The peer has too much to do; it is alive, and not to be asked again for a while.
 struct Busy {};
 
-using Body = std::variant<Ping, FindNode, Get, Put, Express, Pong, Nodes, Found, PutAnswer,
-                          ExpressAnswer, Busy>;
+using Body = std::variant<Ping, FindNode, Get, Put, Provide, GetProviders, Express, Pong, Nodes,
+                          Found, PutAnswer, Providers, ExpressAnswer, Busy>;
 
 struct Message {
   std::uint32_t request = 0;
@@ -113,6 +135,9 @@ struct Message {
 
 /// In one answer; more are cut off.
 inline constexpr std::size_t contacts_max = 40;
+inline constexpr std::size_t providers_per_answer = 8;
+/// Beside providers there is room for less.
+inline constexpr std::size_t contacts_with_providers_max = 30;
 
 [[nodiscard]] bool is_request(const Body& body);
 

@@ -131,6 +131,15 @@ class TestNetwork {
     now_ = until;
   }
 
+  /// Runs on to what comes next; false if there is nothing before `until`.
+  bool step(Instant until) {
+    if (queue_.empty() || queue_.begin()->first.first > until) return false;
+    auto next = queue_.extract(queue_.begin());
+    now_ = std::max(now_, next.key().first);
+    next.mapped()();
+    return true;
+  }
+
   /// The live nodes nearest to `target`, by a look at all.
   std::vector<PeerHandle> truly_nearest(const DhtKey& target, std::size_t count,
                                         std::size_t except) {
@@ -172,14 +181,6 @@ class TestNetwork {
 
   void at(Instant when, std::function<void()> what) {
     queue_.emplace(std::pair(when, ++sequence_), std::move(what));
-  }
-
-  bool step(Instant until) {
-    if (queue_.empty() || queue_.begin()->first.first > until) return false;
-    auto next = queue_.extract(queue_.begin());
-    now_ = std::max(now_, next.key().first);
-    next.mapped()();
-    return true;
   }
 
   void cut(std::size_t a, std::size_t b) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "dht/provider_record.hpp"
 #include "dht/value.hpp"
 #include "identity/endpoint_record.hpp"
 #include "wire/schema_key.hpp"
@@ -23,6 +24,13 @@ constexpr std::size_t word = sizeof(capnp::word);
 static_assert(word + word + 4 * word + endpoint_record_size_max + 3 * word +
                   schema_words(stored_value_max) * word + word +
                   contacts_max * (5 * word + endpoint_record_size_max) <=
+              message_size_max);
+
+// The same for providers: the struct, two lists, of each provider two pointers and its records.
+static_assert(word + word + 4 * word + endpoint_record_size_max + 3 * word + word +
+                  providers_per_answer * (2 * word + schema_words(provider_record_size) * word +
+                                          endpoint_record_size_max) +
+                  word + contacts_with_providers_max * (5 * word + endpoint_record_size_max) <=
               message_size_max);
 
 // Writing: one function a body, which sets what the root's union holds.
@@ -74,6 +82,25 @@ struct Writer {
     root.setPutAnswer(static_cast<schema::PutStatus>(body.status));
   }
 
+  void operator()(const Provide& body) { root.setProvide(as_data(body.record)); }
+
+  void operator()(const GetProviders& body) {
+    auto builder = root.initGetProviders();
+    set_key(builder, body.key.bytes);
+    builder.setCount(body.count);
+  }
+
+  void operator()(const Providers& body) {
+    auto builder = root.initProviders();
+    builder.setFull(body.full);
+    const std::size_t told = std::min(body.records.size(), providers_per_answer);
+    auto list = builder.initProviders(static_cast<unsigned>(told));
+    for (unsigned i = 0; i < list.size(); ++i)
+      provider(list[i], body.records[i]);
+    const std::size_t count = std::min(body.nodes.size(), contacts_with_providers_max);
+    contacts(builder.initNodes(static_cast<unsigned>(count)), body.nodes);
+  }
+
   void operator()(const Express& body) {
     auto builder = root.initExpress();
     set_key(builder, body.target.bytes);
@@ -97,6 +124,14 @@ struct Writer {
       contact(list[i], peers[i]);
   }
 
+  void provider(schema::Provider::Builder builder, const Bytes& record) {
+    builder.setRecord(as_data(record));
+    if (record.size() != provider_record_size) return;
+    const PeerHandle peer = book.find(provider_of(record));
+    if (peer == no_peer || !may_show(book.record(peer), link)) return;
+    builder.setEndpoint(as_data(book.record(peer)));
+  }
+
   void contact(schema::Contact::Builder builder, PeerHandle peer) {
     set_key(builder, book.id(peer).bytes);
     const ByteView record = book.record(peer);
@@ -107,8 +142,8 @@ struct Writer {
 // The numbers of the enumerations are those of the schema.
 static_assert(std::to_underlying(ValueKind::signed_value) ==
               std::to_underlying(schema::ValueKind::SIGNED_VALUE));
-static_assert(std::to_underlying(PutStatus::unwilling) ==
-              std::to_underlying(schema::PutStatus::UNWILLING));
+static_assert(std::to_underlying(PutStatus::over_quota) ==
+              std::to_underlying(schema::PutStatus::OVER_QUOTA));
 static_assert(std::to_underlying(ExpressWant::value) ==
               std::to_underlying(schema::ExpressWant::VALUE));
 static_assert(std::to_underlying(ExpressWay::far) == std::to_underlying(schema::ExpressWay::FAR));
@@ -152,6 +187,12 @@ struct Reader {
         return found(root.getFound());
       case schema::Message::PUT_ANSWER:
         return put_answer(root.getPutAnswer());
+      case schema::Message::PROVIDE:
+        return provide(as_view(root.getProvide()));
+      case schema::Message::GET_PROVIDERS:
+        return get_providers(root.getGetProviders());
+      case schema::Message::PROVIDERS:
+        return providers(root.getProviders());
       case schema::Message::EXPRESS:
         return express(root.getExpress());
       case schema::Message::EXPRESS_ANSWER:
@@ -198,8 +239,46 @@ struct Reader {
   }
 
   static Result<Body> put_answer(schema::PutStatus status) {
-    if (status > schema::PutStatus::UNWILLING) return failure(WireErrc::value_out_of_range);
+    if (status > schema::PutStatus::OVER_QUOTA) return failure(WireErrc::value_out_of_range);
     return PutAnswer{static_cast<PutStatus>(status)};
+  }
+
+  static Result<Body> provide(ByteView record) {
+    if (record.size() != provider_record_size) return failure(WireErrc::value_out_of_range);
+    return Provide{to_bytes(record)};
+  }
+
+  static Result<Body> get_providers(schema::FindNode::Reader reader) {
+    const std::uint8_t count = reader.getCount();
+    if (count == 0 || count > contacts_max) return failure(WireErrc::value_out_of_range);
+    return GetProviders{{get_key(reader)}, count};
+  }
+
+  /// The provider records themselves are for who asked to check.
+  Result<Body> providers(schema::Providers::Reader reader) {
+    const auto list = reader.getProviders();
+    const auto nodes = reader.getNodes();
+    if (list.size() > providers_per_answer || nodes.size() > contacts_with_providers_max) {
+      return failure(WireErrc::list_too_long);
+    }
+    Providers body;
+    body.full = reader.getFull();
+    std::vector<ByteView> endpoints;
+    for (const schema::Provider::Reader provider : list) {
+      const ByteView record = as_view(provider.getRecord());
+      if (record.size() != provider_record_size) return failure(WireErrc::value_out_of_range);
+      body.records.push_back(to_bytes(record));
+      endpoints.push_back(as_view(provider.getEndpoint()));
+    }
+    auto read = contacts(nodes);
+    if (!read) return failure(read.error());
+    body.nodes = std::move(*read);
+    for (std::size_t i = 0; i < endpoints.size(); ++i) {
+      if (endpoints[i].empty()) continue;
+      auto peer = contact(provider_of(body.records[i]), endpoints[i]);
+      if (!peer) return failure(peer.error());
+    }
+    return body;
   }
 
   static Result<Body> express(schema::Express::Reader reader) {
@@ -313,6 +392,7 @@ Result<MessageHead> peek_message(ByteView bytes) {
                                           case schema::Message::BUSY:
                                           case schema::Message::FOUND:
                                           case schema::Message::PUT_ANSWER:
+                                          case schema::Message::PROVIDERS:
                                           case schema::Message::EXPRESS_ANSWER:
                                             head.answer = true;
                                             break;

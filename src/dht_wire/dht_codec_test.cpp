@@ -105,6 +105,18 @@ void expect_same(const Message& a, const PeerBook& book_a, const Message& b,
     ASSERT_EQ(shown, other.node != no_peer);
     if (shown) expect_same({answer->node}, book_a, {other.node}, book_b);
   }
+  if (const auto* provide = std::get_if<Provide>(&a.body)) {
+    EXPECT_EQ(provide->record, std::get<Provide>(b.body).record);
+  }
+  if (const auto* get = std::get_if<GetProviders>(&a.body)) {
+    EXPECT_EQ(get->key, std::get<GetProviders>(b.body).key);
+    EXPECT_EQ(get->count, std::get<GetProviders>(b.body).count);
+  }
+  if (const auto* told = std::get_if<Providers>(&a.body)) {
+    EXPECT_EQ(told->records, std::get<Providers>(b.body).records);
+    EXPECT_EQ(told->full, std::get<Providers>(b.body).full);
+    expect_same(told->nodes, book_a, std::get<Providers>(b.body).nodes, book_b);
+  }
   if (const auto* nodes = std::get_if<Nodes>(&a.body)) {
     expect_same(nodes->nodes, book_a, std::get<Nodes>(b.body).nodes, book_b);
   }
@@ -120,7 +132,12 @@ Message random_message(Rng& rng, const std::vector<PeerHandle>& peers) {
   const auto kind = static_cast<ValueKind>(rng.below(2));
   Bytes value(rng.below(stored_value_max + 1));
   rng.fill(value);
-  switch (rng.below(11)) {
+  const auto some_record = [&] {
+    Bytes record(provider_record_size);
+    rng.fill(record);
+    return record;
+  };
+  switch (rng.below(14)) {
     case 0:
       break;
     case 5:
@@ -134,7 +151,7 @@ Message random_message(Rng& rng, const std::vector<PeerHandle>& peers) {
                            std::move(nodes.nodes)};
       break;
     case 8:
-      message.body = PutAnswer{static_cast<PutStatus>(rng.below(5))};
+      message.body = PutAnswer{static_cast<PutStatus>(rng.below(6))};
       break;
     case 9:
       message.body =
@@ -148,6 +165,20 @@ Message random_message(Rng& rng, const std::vector<PeerHandle>& peers) {
         message.body = ExpressAnswer{peers[rng.below(peers.size())], std::nullopt};
       }
       break;
+    case 11:
+      message.body = Provide{some_record()};
+      break;
+    case 12:
+      message.body = GetProviders{target, static_cast<std::uint8_t>(1 + rng.below(contacts_max))};
+      break;
+    case 13: {
+      Providers told{.full = rng.chance(1, 2), .nodes = std::move(nodes.nodes)};
+      told.nodes.resize(std::min(told.nodes.size(), contacts_with_providers_max));
+      for (std::uint64_t i = rng.below(providers_per_answer + 1); i > 0; --i)
+        told.records.push_back(some_record());
+      message.body = std::move(told);
+      break;
+    }
     case 1:
       message.body = FindNode{target, static_cast<std::uint8_t>(1 + rng.below(contacts_max))};
       break;
@@ -279,7 +310,7 @@ TEST(DhtCodec, refuses_values_beyond_their_bounds) {
               size == most ? std::error_code() : WireErrc::list_too_long);
   }
   const Bytes status = schema_bytes([](Schema::Builder root) {
-    root.setPutAnswer(static_cast<quicmesh::schema::dht::PutStatus>(5));
+    root.setPutAnswer(static_cast<quicmesh::schema::dht::PutStatus>(6));
   });
   EXPECT_EQ(Receiver().error_of(status), WireErrc::value_out_of_range);
 }
@@ -306,6 +337,61 @@ TEST(DhtCodec, refuses_express_messages_beyond_their_bounds) {
     node.setRecord(as_data(record_number(3)));
   });
   EXPECT_NE(Receiver().error_of(forged), std::error_code());
+}
+
+TEST(DhtCodec, refuses_providers_beyond_their_bounds) {
+  const auto error_of_provide = [](unsigned size) {
+    return Receiver().error_of(schema_bytes([&](Schema::Builder root) { root.initProvide(size); }));
+  };
+  constexpr unsigned exact = provider_record_size;
+  EXPECT_EQ(error_of_provide(exact), std::error_code());
+  EXPECT_EQ(error_of_provide(exact - 1), WireErrc::value_out_of_range);
+  EXPECT_EQ(error_of_provide(exact + 1), WireErrc::value_out_of_range);
+  for (const unsigned count : {0U, 1U, 40U, 41U}) {
+    const Bytes bytes = schema_bytes([&](Schema::Builder root) {
+      root.initGetProviders().setCount(static_cast<std::uint8_t>(count));
+    });
+    EXPECT_EQ(Receiver().error_of(bytes),
+              count == 0 || count > 40 ? WireErrc::value_out_of_range : std::error_code());
+  }
+  const auto error_of_providers = [](unsigned records, unsigned size, unsigned nodes) {
+    return Receiver().error_of(schema_bytes([&](Schema::Builder root) {
+      auto told = root.initProviders();
+      auto list = told.initProviders(records);
+      for (unsigned i = 0; i < records; ++i)
+        list[i].initRecord(size);
+      auto contacts = told.initNodes(nodes);
+      for (unsigned i = 0; i < nodes; ++i)
+        contacts[i].setKey0(i + 1);
+    }));
+  };
+  EXPECT_EQ(error_of_providers(8, exact, 30), std::error_code());
+  EXPECT_EQ(error_of_providers(9, exact, 0), WireErrc::list_too_long);
+  EXPECT_EQ(error_of_providers(0, exact, 31), WireErrc::list_too_long);
+  EXPECT_EQ(error_of_providers(1, exact - 1, 0), WireErrc::value_out_of_range);
+}
+
+TEST(DhtCodec, tells_where_providers_are_and_believes_no_one_else) {
+  const TestBook sender;
+  const DhtKey key{{1, 2, 3}};
+  Receiver receiver;
+  const Message message{1, true,
+                        Providers{{provider_number(2, key), provider_number(3, key)}, false, {}}};
+  const auto read = receiver.read(encode(message, sender.book));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(std::get<Providers>(read->body).records, std::get<Providers>(message.body).records);
+  const PeerHandle provider = receiver.book.find(keypair_number(2).node_id());
+  ASSERT_NE(provider, no_peer);
+  EXPECT_EQ(receiver.record(provider), record_number(2));
+  // Of number 3 the sender knows no whereabouts, and the book has no place for him.
+  EXPECT_EQ(receiver.book.find(keypair_number(3).node_id()), no_peer);
+
+  const Bytes forged = schema_bytes([&](Schema::Builder root) {
+    auto list = root.initProviders().initProviders(1);
+    list[0].setRecord(as_data(provider_number(2, key)));
+    list[0].setEndpoint(as_data(record_number(4)));
+  });
+  EXPECT_EQ(Receiver().error_of(forged), IdentityErrc::endpoint_record_of_another_node);
 }
 
 // An element without a word costs its sender nothing, whatever their number.
@@ -481,6 +567,16 @@ TEST(DhtCodec, has_room_for_the_fullest_answer) {
   Receiver receiver;
   ASSERT_FALSE(receiver.error_of(bytes));
   EXPECT_EQ(receiver.counts.taken, contacts_max);  // the sender's twice
+
+  Providers told{.full = true, .nodes = nodes.nodes};
+  for (std::uint8_t number = 1; number <= providers_per_answer; ++number)
+    told.records.push_back(provider_number(number, {}));
+  const Bytes with_providers = encode({1, true, told}, book, own);
+  EXPECT_LE(with_providers.size(), message_size_max);
+  const auto read = Receiver().read(with_providers);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(std::get<Providers>(read->body).nodes.size(), contacts_with_providers_max);
+  EXPECT_EQ(std::get<Providers>(read->body).records.size(), providers_per_answer);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "dht/provider_record.hpp"
 #include "dht_wire/dht_codec.hpp"
 #include "identity/endpoint_record.hpp"
 #include "quicmesh/keypair.hpp"
@@ -47,6 +48,13 @@ struct TestBook {
   std::vector<PeerHandle> peers;
 };
 
+/// The provider record of that node.
+inline Bytes provider_number(std::uint8_t number, const DhtKey& key) {
+  const ProviderFields fields{
+      .key = key, .sequence = test_now_ms, .expiry = WallTime{1'800'010'800}};
+  return to_bytes(make_provider_record(keypair_number(number), fields));
+}
+
 /// One of each body, by the name of its vector. The peers are those of a TestBook.
 inline std::vector<std::pair<std::string, Message>> one_of_each(
     const std::vector<PeerHandle>& peers) {
@@ -63,6 +71,11 @@ inline std::vector<std::pair<std::string, Message>> one_of_each(
       {"put", {3, false, Put{target, ValueKind::immutable, 3600, Bytes{1, 2, 3, 4, 5}}}},
       {"found", {2, true, Found{Bytes{9, 8, 7}, {peers[1], peers[3]}}}},
       {"put_answer", {3, true, PutAnswer{PutStatus::older}}},
+      {"provide", {5, false, Provide{provider_number(1, target)}}},
+      {"get_providers", {6, false, GetProviders{target, 20}}},
+      {"providers",
+       {6, true,
+        Providers{{provider_number(2, target), provider_number(3, target)}, true, {peers[4]}}}},
       {"express", {4, true, Express{target, ExpressWant::value, ExpressWay::far, 15}}},
       {"express_answer", {4, true, ExpressAnswer{peers[1], {}}}},
       {"express_value", {4, true, ExpressAnswer{no_peer, Bytes{6, 5, 4}}}},

@@ -456,6 +456,7 @@ void DhtHost::advance(Instant now, NodeCore& node) {
   pump(now, node);
   advance_dials(now, node);
   put_again(now, node);
+  provide_again(now, node);
   pump(now, node);
   if (book_.size() > book_capacity / 4 * 3) sweep();
   next_ = std::min({core_.poll_timeout(), streams_.poll_timeout(), own_.poll_timeout(),
@@ -466,6 +467,8 @@ void DhtHost::advance(Instant now, NodeCore& node) {
     next_ = std::min(next_, resolve.waits_until);
   for (const OwnValue& value : own_values_)
     next_ = std::min(next_, value.again);
+  for (const Provided& one : provided_)
+    next_ = std::min(next_, one.again);
 }
 
 void DhtHost::watch_clock(Instant now, const NodeCore& node) {
@@ -586,6 +589,11 @@ DhtStatus DhtHost::status() const {
   status.connections = core_.links_up();
   status.tiers = core_.tiers().count;
   status.values = core_.store().size();
+  status.provider_records = core_.providers().size();
+  status.provided = provided_.size();
+  status.provider_records_refused = core_.providers().refused();
+  status.provider_records_replaced = core_.providers().replaced();
+  status.provider_records_false = counters.provider_records_false;
   status.k = core_.adaptation().k();
   status.alpha = core_.adaptation().alpha();
   status.requests_sent = counters.requests_sent;

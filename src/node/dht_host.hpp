@@ -14,11 +14,12 @@
 //   own id, as all do now and then (`announce_interval`), is remembered by those he asks, the
 //   nearest to his id, and named to who looks for exactly that id (docs/protocols/dht.md).
 // - Dialling by NodeId alone, and what an application asks: dht_host_dial.cpp,
-//   dht_host_commands.cpp.
+//   dht_host_commands.cpp; providers: dht_host_providers.cpp.
 //
 // Timers: the core's, the streams', the records', the tiers'; the next try to join, while the table
-// is empty (2 s, doubling to 60 s); the next announcement; own values that are put again; the
-// patience with relays of peers that are dialled, and with joining before anybody can be asked.
+// is empty (2 s, doubling to 60 s); the next announcement; own values and provider records that are
+// put again; the patience with relays of peers that are dialled, and with joining before anybody
+// can be asked.
 #pragma once
 
 #include <deque>
@@ -66,7 +67,13 @@ using DhtTicket = std::uint64_t;
 
 struct DhtOutcome {
   DhtTicket ticket = 0;
-  std::variant<FoundNodes, FoundValue, StoredValue, ResolvedNode> result;
+  std::variant<FoundNodes, FoundValue, StoredValue, ResolvedNode, Provision, ProvidersSummary>
+      result;
+};
+/// One of those that a search for providers has met; its DhtOutcome comes last.
+struct DhtProviderMet {
+  DhtTicket ticket = 0;
+  FoundProvider provider;
 };
 /// A dial by NodeId came to nothing; without an error because there was no address at all.
 struct DhtDialFailed {
@@ -74,7 +81,7 @@ struct DhtDialFailed {
   std::error_code error;
   std::string reason;
 };
-using DhtNews = std::variant<DhtOutcome, DhtDialFailed>;
+using DhtNews = std::variant<DhtOutcome, DhtProviderMet, DhtDialFailed>;
 
 /// A record is its owner's word: what it names gets a handshake's packets, so no ports at which
 /// services of a system may listen.
@@ -88,6 +95,7 @@ class DhtHost final : public NodeService {
   static constexpr std::size_t resolves_max = 64;
   static constexpr std::size_t dials_max = 64;
   static constexpr std::size_t own_values_max = 64;
+  static constexpr std::size_t provided_max = 512;    // keys that this node provides
   static constexpr std::size_t relays_taken_max = 4;  // of peers that are dialled
   static constexpr Duration bootstrap_first = 2s;
   static constexpr Duration bootstrap_pause_max = 60s;
@@ -97,6 +105,10 @@ class DhtHost final : public NodeService {
   static constexpr Duration own_value_interval = 1h;
   static constexpr unsigned records_tried_max = 4;  // of a peer whose record changes meanwhile
   static constexpr std::int64_t clock_step_s = 60;  // less is nobody's concern
+  static constexpr Duration provider_life = 3h;
+  static constexpr Duration provide_interval = 1h;  // +-20 %
+  static constexpr Duration provide_retry = 1min;   // nobody took it
+  static constexpr std::size_t provides_at_once = 8;
   static constexpr Duration relay_patience = 5s;
   static constexpr Duration join_patience = 5s;
 
@@ -118,6 +130,14 @@ class DhtHost final : public NodeService {
   Result<DhtTicket> put(Instant now, const NodeCore& node, Bytes value);
   Result<DhtTicket> put(Instant now, const NodeCore& node, std::string name, Bytes value);
   Result<DhtTicket> resolve(Instant now, const NodeCore& node, const NodeId& target);
+
+  // Providers (dht_host_providers.cpp).
+  Result<DhtTicket> provide(Instant now, const NodeCore& node, const ContentKey& key);
+  /// False if it was not provided.
+  bool stop_providing(const ContentKey& key);
+  /// A DhtProviderMet for each comes before the outcome.
+  Result<DhtTicket> find_providers(Instant now, const NodeCore& node, const ContentKey& key,
+                                   std::size_t wanted);
 
   /// Dials `peer` by what is known of it, by relays in common, and by what the DHT says: the node's
   /// PeerConnected follows, or DhtDialFailed (dht_host_dial.cpp).
@@ -156,6 +176,7 @@ class DhtHost final : public NodeService {
     DhtTicket ticket = 0;
     Instant began{};
     std::optional<ValueKey> key;
+    std::optional<ContentKey> content;
   };
   struct Resolve {
     DhtTicket ticket = 0;  // 0: for a dial
@@ -178,6 +199,11 @@ class DhtHost final : public NodeService {
   struct OwnValue {
     std::string name;
     Bytes value;
+    Instant again{};
+  };
+  struct Provided {
+    ContentKey key;
+    dht::QueryId query{};  // the last one
     Instant again{};
   };
 
@@ -227,6 +253,13 @@ class DhtHost final : public NodeService {
   Result<Bytes> sign_value(Instant now, const NodeCore& node, std::string_view name,
                            ByteView value);
 
+  // Providers (dht_host_providers.cpp).
+  void on_event(Instant now, const NodeCore& node, dht::ProviderFound& met);
+  void on_event(Instant now, const NodeCore& node, dht::FindProvidersDone& done);
+  void on_event(Instant now, const NodeCore& node, dht::ProvideDone& done);
+  Result<dht::QueryId> offer(Instant now, const NodeCore& node, const ContentKey& key);
+  void provide_again(Instant now, const NodeCore& node);
+
   // Where peers are (dht_host_dial.cpp).
   struct Whereabouts {
     std::uint64_t sequence = 0;
@@ -242,6 +275,8 @@ class DhtHost final : public NodeService {
   Result<dht::QueryId> ask_for(Instant now, const NodeId& target, std::uint64_t known);
   void check_resolves(Instant now, const NodeCore& node);
   void start_waiting_resolves(Instant now, const NodeCore& node);
+  [[nodiscard]] static std::vector<NodeAddress> addresses_of(
+      const std::vector<RelayEndpoint>& relays);
   void end_resolve(Instant now, const NodeCore& node, const Resolve& resolve,
                    const std::optional<Whereabouts>& found, LookupFigures figures);
   void try_whereabouts(Instant now, NodeCore& node, Dial& dial, const Whereabouts& where);
@@ -276,7 +311,9 @@ class DhtHost final : public NodeService {
   std::vector<Resolve> resolves_;
   std::vector<Dial> dials_;
   std::vector<OwnValue> own_values_;
+  std::vector<Provided> provided_;
   std::uint64_t last_value_sequence_ = 0;
+  std::uint64_t last_provider_sequence_ = 0;
   DhtTicket last_ticket_ = 0;
   std::deque<DhtNews> news_;
 

@@ -33,7 +33,7 @@ Result<DhtTicket> DhtHost::remember(Instant now, Result<dht::QueryId> query,
                                     std::optional<ValueKey> key) {
   if (!query) return failure(query.error());
   dirty_ = true;
-  commands_[*query] = {++last_ticket_, now, key};
+  commands_[*query] = {++last_ticket_, now, key, {}};
   return last_ticket_;
 }
 

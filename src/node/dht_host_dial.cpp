@@ -145,6 +145,18 @@ void DhtHost::check_resolves(Instant now, const NodeCore& node) {
   }
 }
 
+std::vector<NodeAddress> DhtHost::addresses_of(const std::vector<RelayEndpoint>& relays) {
+  std::vector<NodeAddress> addresses;
+  for (const RelayEndpoint& relay : relays) {
+    NodeAddress address;
+    address.id = relay.id;
+    for (const SocketAddress& one : relay.addresses)
+      address.addresses.push_back({one.ip.to_string(), one.port});
+    addresses.push_back(std::move(address));
+  }
+  return addresses;
+}
+
 void DhtHost::end_resolve(Instant /*now*/, const NodeCore& /*node*/, const Resolve& resolve,
                           const std::optional<Whereabouts>& found, LookupFigures figures) {
   dirty_ = true;
@@ -155,13 +167,7 @@ void DhtHost::end_resolve(Instant /*now*/, const NodeCore& /*node*/, const Resol
   ResolvedNode resolved{.node = resolve.target, .found = found.has_value()};
   if (found) {
     resolved.addresses = found->addresses;
-    for (const RelayEndpoint& relay : found->relays) {
-      NodeAddress address;
-      address.id = relay.id;
-      for (const SocketAddress& one : relay.addresses)
-        address.addresses.push_back({one.ip.to_string(), one.port});
-      resolved.relays.push_back(std::move(address));
-    }
+    resolved.relays = addresses_of(found->relays);
     resolved.sequence = found->sequence;
   }
   resolved.figures = figures;

@@ -1,7 +1,8 @@
-// The text of ValueKey (quicmesh/dht.hpp).
+// The text of ValueKey and ContentKey (quicmesh/dht.hpp).
 #include <string>
 
 #include "base/hex.hpp"
+#include "crypto/blake3.hpp"
 #include "quicmesh/dht.hpp"
 
 namespace quicmesh {
@@ -29,6 +30,20 @@ std::optional<ValueKey> ValueKey::parse(std::string_view text) {
 std::string ValueKey::to_string() const {
   const std::string_view prefix = kind == Kind::immutable ? immutable_prefix : signed_prefix;
   return std::string(prefix) + to_hex(bytes);
+}
+
+ContentKey ContentKey::of(ByteView content) {
+  return {blake3(content)};
+}
+
+std::optional<ContentKey> ContentKey::parse(std::string_view text) {
+  ContentKey key;
+  if (!from_hex(text, key.bytes)) return std::nullopt;
+  return key;
+}
+
+std::string ContentKey::to_string() const {
+  return to_hex(bytes);
 }
 
 }  // namespace quicmesh

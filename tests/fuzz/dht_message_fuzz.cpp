@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "base/assert.hpp"
+#include "dht/provider_record.hpp"
 #include "dht_wire/dht_codec.hpp"
 #include "quicmesh/keypair.hpp"
 
@@ -21,6 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     QM_ASSERT(nodes->nodes.size() <= dht::contacts_max);
     for (const PeerHandle peer : nodes->nodes)
       QM_ASSERT(peer != no_peer && book.find(book.id(peer)) == peer);
+  }
+  if (const auto* told = std::get_if<dht::Providers>(&message->body)) {
+    QM_ASSERT(told->records.size() <= dht::providers_per_answer);
+    QM_ASSERT(told->nodes.size() <= dht::contacts_with_providers_max);
+    for (const Bytes& record : told->records)
+      QM_ASSERT(record.size() == dht::provider_record_size);
   }
   const Bytes written = dht::encode_message(*message, book, book.record(from), link);
   QM_ASSERT(written.size() <= dht::message_size_max);
