@@ -62,8 +62,8 @@ PUBLIC_HEADERS = {
     "nat": {"nat_report"},
     "path": {"path_status"},
     "node": {"explanation", "dht"},
-    "io": {"quicmesh", "node", "connection", "stream", "datagram", "config", "task", "runtime",
-           "event", "io_errc", "handler", "topic", "rpc", "messaging", "content"},
+    "io": {"quicmesh", "node", "provider_search", "connection", "stream", "datagram", "config", "task",
+           "runtime", "event", "io_errc", "handler", "topic", "rpc", "messaging", "content"},
 }
 
 # Third-party headers by the first part of their name, and the layers that wrap the library.

@@ -24,6 +24,7 @@
 #include "quicmesh/explanation.hpp"
 #include "quicmesh/node_address.hpp"
 #include "quicmesh/path_status.hpp"
+#include "quicmesh/provider_search.hpp"
 #include "quicmesh/stream.hpp"
 #include "quicmesh/task.hpp"
 
@@ -190,6 +191,14 @@ class Node : public std::enable_shared_from_this<Node> {
   /// Where `node` says that it is. It does not connect to it, and asks nobody while the record that
   /// is at hand holds.
   Task<ResolvedNode> resolve(NodeId node);
+  /// Tells the nodes nearest to `key` that this node provides what it names, now and every hour
+  /// until `dht_stop_providing`, or the node's end; what was told last expires within three hours.
+  /// Fails with DhtErrc::too_many_provided beyond 512 keys.
+  Task<Provision> dht_provide(ContentKey key);
+  /// False if this node did not provide it.
+  Task<bool> dht_stop_providing(ContentKey key);
+  /// Finds other nodes that provide what `key` names: at most `wanted`, in [1, 256].
+  Task<ProviderSearch> dht_find_providers(ContentKey key, std::size_t wanted = 16);
   /// The nodes in the routing table, with what was measured of them.
   Task<std::vector<DhtPeer>> dht_peers();
   Task<DhtStatus> dht_status();

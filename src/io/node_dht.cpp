@@ -3,6 +3,7 @@
 
 #include "io/hosted_node.hpp"
 #include "io/node_hub.hpp"
+#include "quicmesh/io_errc.hpp"
 #include "quicmesh/node.hpp"
 
 namespace quicmesh {
@@ -12,8 +13,7 @@ using Begin = io::NodeHub::BeginDht;
 
 /// Looks at the DHT on the network thread, which fills what it returns.
 template <class T>
-Task<T> look_at_dht(std::shared_ptr<io::NodeHub> hub,
-                    std::move_only_function<T(const DhtHost*)> look) {
+Task<T> look_at_dht(std::shared_ptr<io::NodeHub> hub, std::move_only_function<T(DhtHost*)> look) {
   auto reply = std::make_shared<io::Reply>();
   auto seen = std::make_shared<T>();  // written by the network thread before the answer
   io::NodeHub& at = *hub;
@@ -26,6 +26,12 @@ Task<T> look_at_dht(std::shared_ptr<io::NodeHub> hub,
   const std::error_code error = co_await std::move(asking);
   if (error) co_return failure(error);
   co_return std::move(*seen);
+}
+
+Task<std::optional<FoundProvider>> next_of(std::shared_ptr<io::ProviderSearchState> search) {
+  if (!search) co_return failure(IoErrc::empty_handle);
+  auto waiting = search->hub->next_provider(search->queue);
+  co_return co_await std::move(waiting);
 }
 
 }  // namespace
@@ -72,15 +78,41 @@ Task<ResolvedNode> Node::resolve(NodeId node) {
   return hub_->ask_dht<ResolvedNode>(std::move(begin));
 }
 
+Task<Provision> Node::dht_provide(ContentKey key) {
+  Begin begin = [key](Instant now, io::HostedNode& node, DhtHost& dht) {
+    return dht.provide(now, node.core(), key);
+  };
+  return hub_->ask_dht<Provision>(std::move(begin));
+}
+
+Task<bool> Node::dht_stop_providing(ContentKey key) {
+  std::move_only_function<bool(DhtHost*)> stop = [key](DhtHost* dht) {
+    return dht != nullptr && dht->stop_providing(key);
+  };
+  return look_at_dht<bool>(hub_, std::move(stop));
+}
+
+Task<ProviderSearch> Node::dht_find_providers(ContentKey key, std::size_t wanted) {
+  return hub_->find_providers(key, wanted);
+}
+
+Task<std::optional<FoundProvider>> ProviderSearch::next() {
+  return next_of(state_);
+}
+
+std::optional<ProvidersSummary> ProviderSearch::summary() const {
+  return state_ ? state_->hub->summary_of(*state_->queue) : std::nullopt;
+}
+
 Task<std::vector<DhtPeer>> Node::dht_peers() {
-  std::move_only_function<std::vector<DhtPeer>(const DhtHost*)> look = [](const DhtHost* dht) {
+  std::move_only_function<std::vector<DhtPeer>(DhtHost*)> look = [](const DhtHost* dht) {
     return dht == nullptr ? std::vector<DhtPeer>() : dht->peers();
   };
   return look_at_dht<std::vector<DhtPeer>>(hub_, std::move(look));
 }
 
 Task<DhtStatus> Node::dht_status() {
-  std::move_only_function<DhtStatus(const DhtHost*)> look = [](const DhtHost* dht) {
+  std::move_only_function<DhtStatus(DhtHost*)> look = [](const DhtHost* dht) {
     return dht == nullptr ? DhtStatus() : dht->status();
   };
   return look_at_dht<DhtStatus>(hub_, std::move(look));

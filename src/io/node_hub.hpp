@@ -53,6 +53,19 @@ struct DhtReply : Reply {
   std::optional<DhtOutcome> outcome;
 };
 
+/// What a search for providers has brought and nobody has read; under the hub's mutex.
+struct ProviderQueue {
+  std::deque<FoundProvider> met;  // at most as many as the search may find
+  std::optional<ProvidersSummary> summary;
+  WaitQueue readers;
+};
+
+/// What the handles of a search share. The network thread knows the queue alone, and weakly.
+struct ProviderSearchState {
+  std::shared_ptr<NodeHub> hub;
+  std::shared_ptr<ProviderQueue> queue;
+};
+
 class NodeHub final : public NodeClient, public std::enable_shared_from_this<NodeHub> {
  public:
   NodeHub(Executor executor, NodeId id, std::vector<SocketInfo> sockets,
@@ -119,6 +132,9 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   /// What `begin` began comes to its end, which is of type T.
   template <class T>
   Task<T> ask_dht(BeginDht begin);
+  Task<ProviderSearch> find_providers(ContentKey key, std::size_t wanted);
+  Task<std::optional<FoundProvider>> next_provider(std::shared_ptr<ProviderQueue> queue);
+  std::optional<ProvidersSummary> summary_of(const ProviderQueue& queue);
 
   // NodeClient: the network thread (node_hub_network.cpp).
   void apply(Instant now, HostedNode& node) override;
@@ -203,6 +219,7 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   void on_event(PeerDatagram& event);
   void on_event(NodeClosed& event);
   void on_news(DhtOutcome& outcome);
+  void on_news(DhtProviderMet& met);
   void on_news(DhtDialFailed& failed);
   void report(Event event);
   void take_mappings(const PortMappingNews& news);
@@ -275,6 +292,8 @@ class NodeHub final : public NodeClient, public std::enable_shared_from_this<Nod
   std::vector<NodeEvent> inbox_;
   std::vector<DhtNews> dht_inbox_;
   std::map<DhtTicket, std::shared_ptr<DhtReply>> dht_replies_;
+  /// Weak: who drops the handle wants no more.
+  std::map<DhtTicket, std::weak_ptr<ProviderQueue>> provider_searches_;
   Batch batch_;
   std::vector<Command> after_;  // what events ask of the core
   std::vector<Command> running_;
