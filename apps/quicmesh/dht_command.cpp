@@ -1,6 +1,16 @@
-// `quicmesh dht put|get|find|resolve`: the DHT.
+// `quicmesh dht put|get|find|resolve|provide|providers`: the DHT.
+#include <array>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+
+#include "crypto/blake3.hpp"
 #include "invocation.hpp"
 #include "node_command.hpp"
+#include "quicmesh/dht.hpp"
+#include "text.hpp"
 
 namespace quicmesh::cli {
 namespace {
@@ -11,6 +21,102 @@ struct DhtFlags {
   bool immutable = false;
   double timeout = 15;
 };
+
+struct ProvideFlags {
+  std::vector<std::string> contents;
+  bool stop = false;
+  std::size_t wanted = 16;
+  double timeout = 15;
+};
+
+/// The key of a file is the hash of what is in it. It is read here, where its name means something,
+/// and not by the running node.
+Outcome<ContentKey> content_of(const std::string& text) {
+  if (const auto key = ContentKey::parse(text)) return *key;
+  if (const auto value = ValueKey::parse(text); value && value->kind == ValueKey::Kind::immutable) {
+    return ContentKey{value->bytes};
+  }
+  std::ifstream file;
+  std::error_code error;
+  if (std::filesystem::is_regular_file(text, error)) file.open(text, std::ios::binary);
+  if (!file.is_open()) {
+    return std::unexpected(usage_failure(
+        fmt::format("\"{}\" is neither a key nor a file that can be read", printable(text)),
+        "name a file, immutable:HEX, or 64 hexadecimal digits"));
+  }
+  Blake3 hash;
+  std::array<char, 65536> piece{};
+  while (file.read(piece.data(), piece.size()) || file.gcount() > 0) {
+    hash.update(as_bytes(std::string_view(piece.data(), static_cast<std::size_t>(file.gcount()))));
+  }
+  return ContentKey{hash.digest()};
+}
+
+/// The keys as the node understands them.
+Outcome<boost::json::array> keys_of(const std::vector<std::string>& contents) {
+  boost::json::array keys;
+  for (const std::string& text : contents) {
+    const auto key = content_of(text);
+    if (!key) return std::unexpected(key.error());
+    keys.emplace_back(key->to_string());
+  }
+  return keys;
+}
+
+void add_provider_commands(CLI::App& dht, Invocation& invocation) {
+  auto provide = std::make_shared<ProvideFlags>();
+  CLI::App& provide_command =
+      *dht.add_subcommand("provide", "tell others that this node has some content");
+  provide_command
+      .add_option("CONTENT", provide->contents, "files, or BLAKE3 hashes in 64 hexadecimal digits")
+      ->required();
+  provide_command.add_flag("--stop", provide->stop, "say it no more");
+  provide_command.add_option("--timeout", provide->timeout, "seconds to wait for each (15)")
+      ->check(number_between(0.001, 86'400));
+  add_node_settings(provide_command, invocation);
+  add_example(provide_command, "quicmesh dht provide holiday.mp4");
+  provide_command.callback([&invocation, provide] {
+    invocation.run = [provide](const Settings& settings, Output& output) {
+      auto keys = keys_of(provide->contents);
+      if (!keys) {
+        output.fail(keys.error());
+        return keys.error().exit_code;
+      }
+      boost::json::object request{{"cmd", "dht_provide"},
+                                  {"keys", std::move(*keys)},
+                                  {"stop", provide->stop},
+                                  {"timeout", provide->timeout}};
+      return run_with_node(settings, output, {.request = std::move(request)});
+    };
+  });
+
+  auto find = std::make_shared<ProvideFlags>();
+  CLI::App& find_command = *dht.add_subcommand("providers", "nodes that have some content");
+  find_command
+      .add_option("CONTENT", find->contents, "a file, or a BLAKE3 hash in 64 hexadecimal digits")
+      ->required()
+      ->expected(1);
+  find_command.add_option("--wanted", find->wanted, "nodes that are enough, to 256 (16)")
+      ->check(number_between(1, 256));
+  find_command.add_option("--timeout", find->timeout, "seconds to wait (15)")
+      ->check(number_between(0.001, 86'400));
+  add_node_settings(find_command, invocation);
+  add_example(find_command, "quicmesh dht providers holiday.mp4");
+  find_command.callback([&invocation, find] {
+    invocation.run = [find](const Settings& settings, Output& output) {
+      const auto keys = keys_of(find->contents);
+      if (!keys) {
+        output.fail(keys.error());
+        return keys.error().exit_code;
+      }
+      boost::json::object request{{"cmd", "dht_providers"},
+                                  {"key", keys->front()},
+                                  {"wanted", find->wanted},
+                                  {"timeout", find->timeout}};
+      return run_with_node(settings, output, {.request = std::move(request)});
+    };
+  });
+}
 
 CLI::App& add_part(CLI::App& parent, Invocation& invocation, const std::string& name,
                    const std::string& description, const std::shared_ptr<DhtFlags>& flags) {
@@ -34,7 +140,7 @@ CLI::App& add_part(CLI::App& parent, Invocation& invocation, const std::string& 
 }  // namespace
 
 void add_dht_command(CLI::App& app, Invocation& invocation) {
-  CLI::App& dht = *app.add_subcommand("dht", "put and get values, find nodes");
+  CLI::App& dht = *app.add_subcommand("dht", "put and get values, find nodes and providers");
   dht.require_subcommand(1);
   add_example(dht, "quicmesh dht resolve NODEID --bootstrap NODEID@203.0.113.7:4433");
 
@@ -65,6 +171,8 @@ void add_dht_command(CLI::App& app, Invocation& invocation) {
       add_part(dht, invocation, "resolve", "where a node says that it is", resolve);
   resolve_command.add_option("NODE", resolve->key, "NODEID")->required();
   add_example(resolve_command, "quicmesh dht resolve NODEID");
+
+  add_provider_commands(dht, invocation);
 }
 
 }  // namespace quicmesh::cli

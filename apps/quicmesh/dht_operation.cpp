@@ -1,5 +1,7 @@
 // The operations of `quicmesh dht`. A node that was started for the command joins first.
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -50,6 +52,29 @@ int finish(const Operation& operation, const LookupFigures& figures, bool found)
                   {"complete", figures.complete},
                   {"found", found}});
   return found ? exit_done : exit_failed;
+}
+
+template <class T>
+boost::json::array list_of(const std::vector<T>& several) {
+  boost::json::array texts;
+  for (const T& one : several)
+    texts.emplace_back(one.to_string());
+  return texts;
+}
+
+std::vector<std::string> texts_of(const boost::json::object& request, std::string_view key) {
+  std::vector<std::string> texts;
+  const boost::json::value* value = request.if_contains(key);
+  const boost::json::array* list = value == nullptr ? nullptr : value->if_array();
+  if (list == nullptr) return texts;
+  for (const boost::json::value& one : *list)
+    if (one.is_string()) texts.emplace_back(one.as_string());
+  return texts;
+}
+
+Failure no_content(const std::string& text) {
+  return usage_failure(fmt::format("\"{}\" names no content", printable(text)),
+                       "name a file, or the BLAKE3 hash of something in 64 hexadecimal digits");
 }
 
 std::optional<NodeId> target_of(const std::string& text) {
@@ -114,6 +139,64 @@ asio::awaitable<int> dht_find_operation(Operation operation) {
   co_return finish(operation, found->figures, !found->nodes.empty());
 }
 
+asio::awaitable<int> dht_provide_operation(Operation operation) {
+  const bool stop = flag_of(operation.request, "stop");
+  LookupFigures figures{.complete = true};
+  bool all = true;
+  for (const std::string& text : texts_of(operation.request, "keys")) {
+    const auto key = ContentKey::parse(text);
+    if (!key) co_return operation.fail(no_content(text));
+    if (stop) {
+      auto stopping = operation.host.node()->dht_stop_providing(*key);
+      auto asking = ask(operation, std::move(stopping));
+      const auto stopped = co_await std::move(asking);
+      if (!stopped) co_return exit_failed;
+      operation.emit({{"event", "stopped"}, {"key", text}, {"was_provided", *stopped}});
+      all = all && *stopped;
+      continue;
+    }
+    auto providing = operation.host.node()->dht_provide(*key);
+    auto asking = ask(operation, std::move(providing));
+    const auto provision = co_await std::move(asking);
+    if (!provision) co_return exit_failed;
+    operation.emit({{"event", "provided"},
+                    {"key", text},
+                    {"stored", provision->stored},
+                    {"refused", provision->refused}});
+    all = all && provision->stored > 0;
+    figures.hops = std::max(figures.hops, provision->figures.hops);
+    figures.queries += provision->figures.queries;
+    figures.took += provision->figures.took;
+    figures.complete = figures.complete && provision->figures.complete;
+  }
+  co_return finish(operation, figures, all);
+}
+
+asio::awaitable<int> dht_providers_operation(Operation operation) {
+  const std::string text = text_of(operation.request, "key");
+  const auto key = ContentKey::parse(text);
+  if (!key) co_return operation.fail(no_content(text));
+  const auto wanted = static_cast<std::size_t>(number_of(operation.request, "wanted", 16));
+  auto searching = operation.host.node()->dht_find_providers(*key, wanted);
+  auto asking = ask(operation, std::move(searching));
+  auto search = co_await std::move(asking);
+  if (!search) co_return exit_failed;
+  const auto end = std::chrono::steady_clock::now() + limit_of(operation);
+  for (;;) {
+    const Duration left = end - std::chrono::steady_clock::now();
+    auto limited = within(std::max(left, Duration(1ms)), search->next());
+    const auto provider = co_await std::move(limited);
+    if (!provider) co_return operation.fail(make_failure("the DHT", provider.error()));
+    if (!*provider) break;
+    operation.emit({{"event", "provider"},
+                    {"node", (*provider)->node.to_hex()},
+                    {"addresses", list_of((*provider)->addresses)},
+                    {"relays", list_of((*provider)->relays)}});
+  }
+  const ProvidersSummary summary = search->summary().value_or(ProvidersSummary{});
+  co_return finish(operation, summary.figures, summary.found > 0);
+}
+
 asio::awaitable<int> dht_resolve_operation(Operation operation) {
   const auto node = node_of(operation.request, "key");
   if (!node) co_return operation.fail(node.error());
@@ -122,16 +205,10 @@ asio::awaitable<int> dht_resolve_operation(Operation operation) {
   const auto resolved = co_await std::move(asking);
   if (!resolved) co_return exit_failed;
   if (resolved->found) {
-    boost::json::array addresses;
-    for (const SocketAddress& address : resolved->addresses)
-      addresses.emplace_back(address.to_string());
-    boost::json::array relays;
-    for (const NodeAddress& relay : resolved->relays)
-      relays.emplace_back(relay.to_string());
     operation.emit({{"event", "resolved"},
                     {"node_id", resolved->node.to_hex()},
-                    {"addresses", std::move(addresses)},
-                    {"relays", std::move(relays)},
+                    {"addresses", list_of(resolved->addresses)},
+                    {"relays", list_of(resolved->relays)},
                     {"sequence", resolved->sequence}});
   }
   co_return finish(operation, resolved->figures, resolved->found);

@@ -79,6 +79,18 @@ constexpr std::array limits{
           "one more is refused as full"},
     Limit{"dht.values_of_a_network", dht::ValueStore::values_of_group_max,
           "one more is refused as full"},
+    Limit{"dht.provider_records", dht::ProviderStore::records_max, "one more is refused as full",
+          "dht.provider_records_refused"},
+    Limit{"dht.provider_records_of_a_key", dht::ProviderStore::records_of_key_max,
+          "one that is about to expire goes, or one of the network that has most; or the newest is "
+          "refused as full",
+          "dht.provider_records_refused"},
+    Limit{"dht.provider_records_of_a_peer", dht::ProviderStore::records_of_provider_max,
+          "one more is refused", "dht.provider_records_refused"},
+    Limit{"dht.provider_records_of_a_network", dht::ProviderStore::records_of_group_max,
+          "one more is refused", "dht.provider_records_refused"},
+    Limit{"dht.provided", DhtHost::provided_max, "one more is refused"},
+    Limit{"dht.providers_wanted", dht::DhtCore::providers_wanted_max, "so many are sought"},
     Limit{"dht.own_values", DhtHost::own_values_max, "one more is refused"},
     Limit{"dht.lookups", dht::DhtCore::lookups_max, "one more is refused"},
     Limit{"dht.candidates_of_a_lookup", dht::Lookup::candidates_max,
@@ -106,6 +118,15 @@ constexpr std::array limits{
     Limit{"file.same_names", PartFile::names_max, "one more is refused"},
 };
 
+/// The member, or `part.member` of a part that is an object itself.
+const boost::json::value* find_in(const boost::json::object& status, std::string_view name) {
+  const std::size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return status.if_contains(name);
+  const boost::json::value* part = status.if_contains(name.substr(0, dot));
+  const boost::json::object* object = part == nullptr ? nullptr : part->if_object();
+  return object == nullptr ? nullptr : object->if_contains(name.substr(dot + 1));
+}
+
 int show_limits(const Settings& settings, Output& output) {
   const DataFolder folder(settings.text("data"));
   boost::json::object status;
@@ -117,7 +138,7 @@ int show_limits(const Settings& settings, Output& output) {
   }
   const auto show = [&](const Limit& limit) {
     const boost::json::value* drops =
-        limit.counter.empty() ? nullptr : status.if_contains(limit.counter);
+        limit.counter.empty() ? nullptr : find_in(status, limit.counter);
     output.event({{"event", "limit"},
                   {"name", limit.name},
                   {"value", limit.value},

@@ -18,12 +18,20 @@ struct Entry {
 };
 
 constexpr std::array entries{
-    Entry{"status", status_operation},     Entry{"peers", peers_operation},
-    Entry{"paths", paths_operation},       Entry{"why", why_operation},
-    Entry{"doctor", doctor_operation},     Entry{"ping", ping_operation},
-    Entry{"send", send_operation},         Entry{"recv", recv_operation},
-    Entry{"dht_put", dht_put_operation},   Entry{"dht_get", dht_get_operation},
-    Entry{"dht_find", dht_find_operation}, Entry{"dht_resolve", dht_resolve_operation},
+    Entry{"status", status_operation},
+    Entry{"peers", peers_operation},
+    Entry{"paths", paths_operation},
+    Entry{"why", why_operation},
+    Entry{"doctor", doctor_operation},
+    Entry{"ping", ping_operation},
+    Entry{"send", send_operation},
+    Entry{"recv", recv_operation},
+    Entry{"dht_put", dht_put_operation},
+    Entry{"dht_get", dht_get_operation},
+    Entry{"dht_find", dht_find_operation},
+    Entry{"dht_resolve", dht_resolve_operation},
+    Entry{"dht_provide", dht_provide_operation},
+    Entry{"dht_providers", dht_providers_operation},
 };
 
 }  // namespace

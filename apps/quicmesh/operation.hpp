@@ -42,6 +42,8 @@ asio::awaitable<int> dht_put_operation(Operation operation);
 asio::awaitable<int> dht_get_operation(Operation operation);
 asio::awaitable<int> dht_find_operation(Operation operation);
 asio::awaitable<int> dht_resolve_operation(Operation operation);
+asio::awaitable<int> dht_provide_operation(Operation operation);
+asio::awaitable<int> dht_providers_operation(Operation operation);
 
 /// Runs what the request names. Ends with exit_usage if it names nothing that there is; nothing is
 /// thrown but cancellation.

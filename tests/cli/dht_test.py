@@ -81,11 +81,49 @@ class Dht(CliTest):
         self.assertEqual(done.code, 1)
         self.assertFalse(done.last("summary")["found"])
 
+    def test_who_provides_a_file_is_found_with_its_addresses(self):
+        nodes = self.mesh(4)
+        content = self.folder / "content"
+        content.write_bytes(b"some content")
+        for number in (1, 2):
+            done = self.ask(number, "dht", "provide", content)
+            self.assertEqual(done.code, 0, done.stderr)
+            provided = done.last("provided")
+            self.assertRegex(provided["key"], r"^[0-9a-f]{64}$")
+            self.assertGreaterEqual(provided["stored"], 2)
+            self.assertLessEqual(SUMMARY, set(done.last("summary")))
+        self.assertEqual(self.dht_of(1)["provided"], 1)
+        self.assertEqual(self.dht_of(0)["provider_records"], 2)
+        # By the same content elsewhere, and by its hash.
+        copy = self.folder / "copy"
+        copy.write_bytes(content.read_bytes())
+        for what in (copy, provided["key"], "immutable:" + provided["key"]):
+            done = self.ask(3, "dht", "providers", what)
+            self.assertEqual(done.code, 0, done.stderr)
+            found = {event["node"]: event["addresses"] for event in done.events if event["event"] == "provider"}
+            self.assertEqual(set(found), {nodes[1].node_id, nodes[2].node_id})
+            self.assertIn(nodes[1].ready["listen"][0], found[nodes[1].node_id])
+            self.assertTrue(done.last("summary")["found"])
+
+        for was_provided, code in ((True, 0), (False, 1)):
+            done = self.ask(1, "dht", "provide", "--stop", content)
+            self.assertEqual(done.code, code, done.stderr)
+            self.assertEqual(done.last("stopped")["was_provided"], was_provided)
+        self.assertEqual(self.dht_of(1)["provided"], 0)
+        done = self.ask(3, "dht", "providers", "ab" * 32)
+        self.assertEqual(done.code, 1)
+        self.assertFalse(done.last("summary")["found"])
+        limits = {event["name"]: event for event in self.ask(0, "limits").events}
+        self.assertEqual(limits["dht.provider_records_of_a_key"]["value"], 64)
+        self.assertEqual(limits["dht.provider_records"]["drops"], 0)
+
     def test_what_cannot_be_is_one_line(self):
         self.start_node(data="node0")
         self.check_one_line(self.run_text("dht", "find", "nonsense", "--data", self.folder / "node0"), 2, "nonsense")
         done = self.run_text("dht", "put", "x", "y" * 1025, "--data", self.folder / "node0")
         self.check_one_line(done, 1, "1024 bytes")
+        done = self.run_text("dht", "provide", "no-such-file", "--data", self.folder / "node0")
+        self.check_one_line(done, 2, "no-such-file")
         self.start_node("--dht", "off", data="off")
         done = self.run_text("dht", "get", "x", "--data", self.folder / "off")
         self.check_one_line(done, 1, "takes no part in the DHT")

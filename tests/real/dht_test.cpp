@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <vector>
 
 #include "dht/dht_errc.hpp"
@@ -119,6 +120,65 @@ TEST(RealDht, values_nodes_and_whereabouts_are_found) {
     EXPECT_NE(std::ranges::find(*peers, writer.id(), &DhtPeer::node), peers->end());
     auto closing = close_all(*mesh);
     co_await std::move(closing);
+  });
+}
+
+TEST(RealDht, providers_are_told_one_by_one) {
+  run([](asio::io_context&) -> awaitable<void> {
+    auto starting = start_mesh(6);
+    auto mesh = co_await std::move(starting);
+    CO_ASSERT_OK(mesh);
+    const ContentKey key = ContentKey::of(to_bytes("some content"));
+    EXPECT_EQ(ContentKey::parse(key.to_string()), key);
+    EXPECT_FALSE(ContentKey::parse("nonsense"));
+    for (const std::size_t which : {1u, 2u}) {
+      auto providing = (*mesh)[which]->dht_provide(key);
+      const auto provision = co_await std::move(providing);
+      CO_ASSERT_OK(provision);
+      EXPECT_EQ(provision->key, key);
+      EXPECT_GE(provision->stored, 3u);
+    }
+    auto searching = (*mesh)[4]->dht_find_providers(key, 10);
+    auto search = co_await std::move(searching);
+    CO_ASSERT_OK(search);
+    std::set<NodeId> met;
+    for (;;) {
+      auto waiting = search->next();
+      const auto provider = co_await std::move(waiting);
+      CO_ASSERT_OK(provider);
+      if (!*provider) break;
+      EXPECT_TRUE(met.insert((*provider)->node).second);
+      const bool first = (*provider)->node == (*mesh)[1]->id();
+      EXPECT_EQ((*provider)->addresses, (*mesh)[first ? 1 : 2]->listen_addresses());
+    }
+    EXPECT_EQ(met, (std::set{(*mesh)[1]->id(), (*mesh)[2]->id()}));
+    const auto summary = search->summary();
+    CO_ASSERT(summary.has_value());
+    EXPECT_EQ(summary->found, 2u);
+    EXPECT_TRUE(summary->figures.complete);
+    // The end stays the end.
+    auto again = search->next();
+    const auto nothing = co_await std::move(again);
+    CO_ASSERT_OK(nothing);
+    EXPECT_FALSE(nothing->has_value());
+
+    for (const bool provided : {true, false}) {
+      auto asking = (*mesh)[1]->dht_status();
+      const auto status = co_await std::move(asking);
+      CO_ASSERT_OK(status);
+      EXPECT_EQ(status->provided, provided ? 1u : 0u);
+      auto stopping = (*mesh)[1]->dht_stop_providing(key);
+      const auto stopped = co_await std::move(stopping);
+      CO_ASSERT_OK(stopped);
+      EXPECT_EQ(*stopped, provided);
+    }
+    auto closing = close_all(*mesh);
+    co_await std::move(closing);
+    auto late = search->next();  // a handle may outlive its node
+    CO_ASSERT_OK(co_await std::move(late));
+    auto empty = ProviderSearch().next();
+    const auto refused = co_await std::move(empty);
+    EXPECT_EQ(refused.error(), IoErrc::empty_handle);
   });
 }
 
