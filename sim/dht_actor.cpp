@@ -3,7 +3,22 @@
 #include <algorithm>
 #include <utility>
 
+#include "dht/provider_record.hpp"
+
 namespace quicmesh::sim {
+
+namespace {
+
+/// All of it is as it should be but the signature, for the worlds of simulations.
+Bytes forged_provider(const DhtKey& key) {
+  static const Keypair nobody = Keypair::from_seed({0x66});
+  constexpr WallTime soon{1'790'000'000 + 12 * 3600};
+  auto record = dht::make_provider_record(nobody, {.key = key, .sequence = 1, .expiry = soon});
+  record[signed_record_overhead - 1] ^= 1;
+  return to_bytes(record);
+}
+
+}  // namespace
 
 void Conspiracy::sort(const PeerBook& book) {
   std::ranges::sort(named, {}, [&](PeerHandle peer) { return book.id(peer).bytes; });
@@ -69,12 +84,19 @@ bool DhtActor::takes_over(const peer::Received<Message>& received) {
   const auto* get = std::get_if<dht::Get>(&body);
   const auto* put = std::get_if<dht::Put>(&body);
   const auto* express = std::get_if<dht::Express>(&body);
+  const bool provide = std::holds_alternative<dht::Provide>(body);
+  const auto* get_providers = std::get_if<dht::GetProviders>(&body);
   if (conspiracy.hostility == Hostility::none) return false;
   if (conspiracy.hostility == Hostility::silent) return true;
   const bool express_alone = conspiracy.hostility == Hostility::withholding_express ||
                              conspiracy.hostility == Hostility::forging_express;
   if (express_alone && express == nullptr) return false;
   if (conspiracy.hostility == Hostility::withholding_express) return true;
+  if (conspiracy.hostility == Hostility::always_full) {
+    if (provide) answer(received, dht::PutAnswer{dht::PutStatus::full});
+    if (get_providers != nullptr) answer(received, dht::Providers{.full = true});
+    return provide || get_providers != nullptr;
+  }
   if (conspiracy.hostility == Hostility::serving_old) {
     if (put != nullptr) {
       if (std::ranges::none_of(hostile_->first_values,
@@ -90,8 +112,15 @@ bool DhtActor::takes_over(const peer::Received<Message>& received) {
     answer(received, std::move(found));
     return true;
   }
-  if (put != nullptr) {
+  if (put != nullptr || provide) {
     answer(received, dht::PutAnswer{dht::PutStatus::stored});
+  } else if (get_providers != nullptr) {
+    dht::Providers told{.nodes = conspiracy.nearest(*hostile_->book, get_providers->key,
+                                                    dht::contacts_with_providers_max / 2)};
+    if (conspiracy.hostility == Hostility::forging) {
+      told.records.assign(dht::providers_per_answer, forged_provider(get_providers->key));
+    }
+    answer(received, std::move(told));
   } else if (find != nullptr) {
     answer(received,
            dht::Nodes{conspiracy.nearest(*hostile_->book, find->target, dht::contacts_max / 2)});

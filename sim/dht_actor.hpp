@@ -20,7 +20,8 @@ enum class Hostility : std::uint8_t {
   none,         // as the others, though it is theirs: for negative controls
   silent,       // answers pings alone
   lying,        // names accomplices, has no value, swears to have stored one; no express answer
-  forging,      // as lying, and gives false values, and false answers to express queries
+  forging,      // as lying, and gives false values and providers, and false express answers
+  always_full,  // has no room for providers, and knows none
   serving_old,  // keeps the first value that it is given, whatever comes later
   withholding_express,  // answers no express query, and everything else as the others
   forging_express,      // answers express queries falsely, and everything else as the others
