@@ -7,9 +7,8 @@
 //
 // - Of a full key, a record with less than half of a newcomer's lifetime gives way (Coral's rule,
 //   Freedman et al. 2004 s4.2). A provider that is there renews its record long before.
-// - Of a full key, the group that has most records of it, and at least two more than the
-// newcomer's,
-//   loses the one that expires first: who comes from one network cannot fill a key.
+// - Of a full key, the group that has most records of it, and at least two more than that of the
+//   newcomer, loses the one that expires first: who comes from one network cannot fill a key.
 //
 // Both are as deterministic as the order in which records came.
 #pragma once
