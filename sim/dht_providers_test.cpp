@@ -63,7 +63,6 @@ class ProviderWorld {
   static PeerHandle peer_number(std::size_t number) {
     return PeerHandle{static_cast<std::uint32_t>(number)};
   }
-  dht::DhtCore& core(std::size_t number) { return fabric_.core(peer_number(number)).dht(); }
   [[nodiscard]] const dht::DhtCore& core(std::size_t number) const {
     return fabric_.core(peer_number(number)).dht();
   }
