@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "dht/value.hpp"
+#include "quicmesh/keypair.hpp"
 #include "sim/dht_world.hpp"
 #include "sim/lookup_figures.hpp"
 
@@ -83,6 +86,71 @@ TEST(DhtAttack, a_forged_value_or_express_answer_is_known_for_one) {
   for (const PeerHandle peer : world.live())
     false_answers += world.fabric().core(peer).dht().counters().express_false;
   EXPECT_GT(false_answers, 0U);
+}
+
+// A world in which forty-five ids stand around `key`.
+DhtWorldConfig with_ground_ids(const DhtKey& key, Hostility hostility) {
+  DhtWorldConfig config = with_hostile(0, hostility);
+  config.nodes = 600;
+  config.key_under_attack = key;
+  config.ground_ids = 45;
+  return config;
+}
+
+std::uint64_t regions(DhtWorld& world) {
+  std::uint64_t sum = 0;
+  for (const PeerHandle peer : world.live())
+    sum += world.fabric().core(peer).dht().counters().regions;
+  return sum;
+}
+
+// TD1, TD2
+TEST(DhtAttack, ids_ground_around_a_key_do_not_hide_its_value) {
+  const auto values = some_values(1);
+  DhtWorld world(with_ground_ids(values[0].key, Hostility::lying), LatencyModel::cities());
+  world.make_full();
+  world.put_all(values, 1s);
+  std::vector<MeasuredValue> wanted(50, values[0]);
+  world.get_all(wanted, 10s);
+  EXPECT_GE(found(wanted), 49);
+  EXPECT_GT(regions(world), 10U);
+}
+
+// TD1, TD6: they have the first version, and serve it.
+TEST(DhtAttack, ids_ground_around_a_signed_value_do_not_bring_its_past_back) {
+  const Keypair owner = Keypair::from_seed(std::array<std::uint8_t, 32>{1});
+  std::vector<MeasuredValue> values(1);
+  values[0].kind = dht::ValueKind::signed_value;
+  values[0].key = dht::signed_key(owner.public_key(), {});
+  DhtWorld world(with_ground_ids(values[0].key, Hostility::serving_old), LatencyModel::cities());
+  world.make_full();
+  for (const std::uint8_t version : {std::uint8_t{1}, std::uint8_t{2}}) {
+    const WallTime now = world.wall_time();
+    const Bytes text(8, version);
+    values[0].bytes =
+        dht::make_signed_value(owner, {.sequence = dht::sequence_of(now),
+                                       .expiry = WallTime{std::to_underlying(now) + 3600},
+                                       .salt = {},
+                                       .value = text})
+            .value();
+    world.put_all(values, 1s);
+    world.fabric().run_for(10s);
+  }
+  std::vector<MeasuredValue> wanted(50, values[0]);
+  world.get_all(wanted, 10s);
+  EXPECT_GE(found(wanted), 49);
+}
+
+TEST(DhtAttack, where_nobody_besieges_a_key_regions_are_rare) {
+  DhtWorldConfig config = with_hostile(0, Hostility::none);
+  config.nodes = 600;
+  DhtWorld world(config, LatencyModel::cities());
+  world.make_full();
+  auto values = some_values(100);
+  world.put_all(values, 10s);
+  world.get_all(values, 10s);
+  EXPECT_EQ(found(values), 100);
+  EXPECT_LE(regions(world), 8U);
 }
 
 // TD4

@@ -162,6 +162,36 @@ TEST(DhtCore, tunes_itself_while_half_of_its_network_dies_and_afterwards) {
 }
 
 // TD11
+// D3
+TEST(DhtCore, while_many_are_silent_contacts_are_asked_whether_they_live) {
+  TestNetwork net(35);
+  net.add_all(150);
+  net.fill_tables(20);
+  const auto dead = [&] {
+    std::size_t count = 0;
+    for (const Contact& contact : net.core(0).table().contacts())
+      count += net.alive(std::to_underlying(contact.peer)) ? 0U : 1U;
+    return count;
+  };
+  for (std::size_t node = 1; node < net.size(); node += 2)
+    net.kill(node);
+  net.run_for(1min);
+  const std::size_t before = dead();
+  EXPECT_GT(before, 20U);  // nobody asked
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(net.find(0, DhtKey::of(net.random_id())));
+    net.run_for(10s);
+  }
+  EXPECT_GT(net.core(0).adaptation().alpha(), 3);
+  net.run_for(10min);
+  EXPECT_LT(dead(), before / 10);
+  // That is over once all answer.
+  EXPECT_EQ(net.core(0).adaptation().alpha(), 3);
+  const auto sent = net.core(0).counters().requests_sent;
+  net.run_for(1min);
+  EXPECT_LT(net.core(0).counters().requests_sent, sent + 10);
+}
+
 TEST(DhtCore, sends_no_more_requests_than_its_budget) {
   TestNetwork net(32, {.requests_a_second = 20});
   net.add_all(100);

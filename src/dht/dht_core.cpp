@@ -4,6 +4,17 @@
 #include <utility>
 
 namespace quicmesh::dht {
+namespace {
+
+/// Where many are silent, a contact that was not heard for so long is asked whether it is there.
+constexpr Duration stale_after = 30s;
+
+/// Whether so many stay silent that contacts are not to be believed for long.
+bool is_restless(const Config& config, const Adaptation& adaptation) {
+  return adaptation.alpha() > config.alpha || adaptation.k() > config.k;
+}
+
+}  // namespace
 
 DhtCore::DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng,
                  RecordVerifier* verifier)
@@ -35,9 +46,13 @@ void DhtCore::handle_timeout(Instant now) {
     check(now, expired->next);
     if (expired->previous == no_peer) on_own_express(now, *expired, {});
   }
+  hedge_overdue(now);
   iterate_overdue(now);
   end_overdue(now);
-  if (adaptation_.handle_timeout(now)) table_.set_k(adaptation_.k());
+  if (adaptation_.handle_timeout(now)) {
+    table_.set_k(adaptation_.k());
+    if (check_at_ == never) check_at_ = now + check_interval;
+  }
   if (budget_at_ <= now) spend_budget(now);
   if (check_at_ <= now) check_suspect(now);
   if (refresh_at() <= now) refresh_next(now);
@@ -60,7 +75,7 @@ Instant DhtCore::poll_timeout() const {
                                providers_.poll_timeout()});
   if (lookups_.size() < lookups_max) earliest = std::min(earliest, store_.poll_timeout());
   for (const RunningLookup& running : lookups_)
-    earliest = std::min({earliest, running.deadline, running.iterate_at});
+    earliest = std::min({earliest, running.deadline, running.iterate_at, running.hedge_at});
   return earliest;
 }
 
@@ -265,14 +280,23 @@ void DhtCore::check(Instant now, PeerHandle peer) {
   }
 }
 
+/// A contact that left something unanswered; and where many are silent any one of these and of
+/// those that were not heard for long. Not the oldest first: silence counts only beside somebody's
+/// answer.
 void DhtCore::check_suspect(Instant now) {
   check_at_ = never;
+  const bool restless = is_restless(*config_, adaptation_);
+  const Contact* chosen = nullptr;
+  std::uint64_t eligible = 0;
   for (const Contact& contact : table_.contacts()) {
-    if (contact.failures == 0 || requests_.any_to(contact.peer)) continue;
-    check_at_ = now + check_interval;
-    check(now, contact.peer);
-    return;
+    if (requests_.any_to(contact.peer)) continue;
+    const bool is_stale = restless && now - table_.seen(contact) >= stale_after;
+    if (contact.failures == 0 && !is_stale) continue;
+    if (!restless || rng_.below(++eligible) == 0) chosen = &contact;
+    if (!restless) break;
   }
+  if (chosen != nullptr || restless) check_at_ = now + check_interval;
+  if (chosen != nullptr) check(now, chosen->peer);
 }
 
 void DhtCore::on_late(Instant now, const OpenRequest& request) {

@@ -7,20 +7,23 @@
 // or cannot be reached, loses standing in the table, unless we heard from nobody meanwhile: then it
 // may be us who are cut off. A contact under suspicion is asked once more by itself.
 //
-// A value is put in two parts: a lookup of its key, then a Put to each of the k nearest.
+// A value is put in two parts: a lookup of its key, then a Put to each of the k nearest. Where
+// these stand much denser than servers do elsewhere, put and get go on to the region in which k
+// honest ones must be (dht_core_region.cpp).
 //
 // Express (ARCHITECTURE section 4): who stands at an id, and what an immutable value is, can be
 // told by anybody, since the reader can verify it. So these are first asked from hop to hop over
-// connections that stand, one query by latency and one over contacts chosen without regard to it,
-// and a lookup begins only after twice the time that usually takes, or when both came to dead ends.
-// A node passes on what it cannot answer, to one peer nearer to the target, or says that it cannot.
+// connections that stand, by latency; if that takes longer than usual, or comes to a dead end, by a
+// second query over contacts chosen without regard to it. A lookup begins only after twice the
+// usual time, or when both came to dead ends. A node passes on what it cannot answer, to one peer
+// nearer to the target, or says that it cannot.
 //
 // Timers: each open request's (late, given up); each lookup's deadline; the refresh of the bucket
 // untouched for longest (interval +-20 %), one at a time; the next check of a suspect (1 s apart);
 // the judgement of k and alpha, while there is evidence; the next request that the budget allows;
-// the store's look at what expires and is put again; the end of each express query; the next look
-// at which connections to keep (1 s after something changed), and the next time that those who
-// closed theirs are asked again (10 min).
+// the store's look at what expires and is put again; each lookup's second express query; the end of
+// each express query; the next look at which connections to keep (1 s after something changed), and
+// the next time that those who closed theirs are asked again (10 min).
 #pragma once
 
 #include <cstddef>
@@ -35,6 +38,7 @@
 #include "base/peer_core.hpp"
 #include "base/rng.hpp"
 #include "dht/adaptation.hpp"
+#include "dht/density.hpp"
 #include "dht/dht_config.hpp"
 #include "dht/dht_errc.hpp"
 #include "dht/express.hpp"
@@ -143,6 +147,7 @@ struct Counters {
   std::uint64_t links_closed = 0;        // there were more than are kept
   std::uint64_t refused_busy = 0;        // requests of peers that asked too often
   std::uint64_t out_of_budget = 0;       // times that lookups had to wait to send more
+  std::uint64_t regions = 0;             // lookups that went on to the region around their key
 
   std::uint64_t provider_records_false = 0;  // forged or not the sender's, put or told
 
@@ -200,6 +205,10 @@ class DhtCore {
   /// cannot tell whether it began with us.
   static constexpr std::uint8_t express_hops_max = 16;
   static constexpr std::uint8_t express_hops_spread = 4;
+  /// So many times as dense as elsewhere the k nearest are not believed to stand by chance.
+  static constexpr double dense_factor = 2;
+  /// Of a region so many parts are looked up, the largest first.
+  static constexpr unsigned region_sides = 3;
   static constexpr Duration warm_pause = 1s;
   static constexpr std::size_t warm_at_once = 4;  // connections opened at a time
   static constexpr Duration parted_for = 10min;
@@ -285,7 +294,7 @@ class DhtCore {
   [[nodiscard]] std::size_t memory() const;
 
  private:
-  enum class Purpose : std::uint8_t { command, join, refresh, republish };
+  enum class Purpose : std::uint8_t { command, join, refresh, republish, side };
 
   /// What a lookup does about a value.
   struct ValueTask {
@@ -342,7 +351,14 @@ class DhtCore {
     /// The lookup begins then, unless express queries answer before; `never` once it has begun.
     Instant iterate_at = never;
     std::uint8_t express_open = 0;
+    /// The second express query goes then, to another than the first; `never` once it has gone.
+    Instant hedge_at = never;
+    PeerHandle express_asked = no_peer;
     bool by_express = false;
+    /// Around the target, once it is known that too many stand there.
+    std::optional<Region> region;
+    std::uint8_t sides_open = 0;  // of the region, being looked up
+    QueryId side_of = no_query;   // this is such a lookup
     Lookup lookup;
     std::unique_ptr<ValueTask> task;  // neither: find_node
     std::unique_ptr<ProviderTask> providers;
@@ -382,7 +398,7 @@ class DhtCore {
   // Lookups (dht_core_lookups.cpp).
   [[nodiscard]] std::uint8_t tier_of(PeerHandle peer) const;
   RunningLookup& start(Instant now, const DhtKey& target, Purpose purpose, FindOptions options,
-                       std::uint8_t paths = 1);
+                       std::uint8_t paths = 1, std::optional<Region> shunned = {});
   [[nodiscard]] RunningLookup* find(QueryId query);
   void proceed(Instant now, QueryId query);
   [[nodiscard]] bool end_if_named(Instant now, RunningLookup& running);
@@ -393,12 +409,22 @@ class DhtCore {
   void refresh_next(Instant now);
   [[nodiscard]] Instant refresh_at() const;
 
+  // Regions (dht_core_region.cpp).
+  [[nodiscard]] double servers() const;
+  [[nodiscard]] bool is_too_dense(const Lookup& lookup) const;
+  [[nodiscard]] bool widen(Instant now, QueryId query);
+  void end_side(Instant now, const RunningLookup& side);
+  void learn_density(const Lookup& refresh);
+
   // Express (dht_core_express.cpp).
   [[nodiscard]] PeerHandle known_node(const DhtKey& target) const;
   [[nodiscard]] bool has_record(PeerHandle peer) const;
   [[nodiscard]] PeerHandle express_hop(const DhtKey& target, ExpressWay way,
                                        PeerHandle not_this) const;
   void begin_express(Instant now, QueryId query);
+  bool ask_by_express(Instant now, RunningLookup& running, ExpressWay way);
+  bool hedge(Instant now, RunningLookup& running);
+  void hedge_overdue(Instant now);
   void send_express(Instant now, ExpressEntry entry);
   void on_express(Instant now, PeerHandle from, std::uint32_t number, const Express& asked);
   void on_express_answer(Instant now, const ExpressEntry& entry, const ExpressAnswer& answer);
@@ -457,6 +483,7 @@ class DhtCore {
   LatencyTiers tiers_;
   RoundTrip round_trip_;
   Adaptation adaptation_;
+  Density density_;
   RequestBudget budget_;
   Instant budget_at_ = never;
   LinkPool links_;

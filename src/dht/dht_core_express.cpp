@@ -1,6 +1,5 @@
 // DhtCore: express queries, our own and those that pass through.
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "dht/dht_core.hpp"
@@ -72,26 +71,46 @@ PeerHandle DhtCore::express_hop(const DhtKey& target, ExpressWay way, PeerHandle
 
 // Our own.
 
-/// Sends the two queries, by different peers if there are two; the lookup waits for them.
+/// The lookup waits for the queries: the near one, and the far one if that takes long.
 void DhtCore::begin_express(Instant now, QueryId query) {
   RunningLookup& running = *find(query);
   if (!config_->express) return;
-  const bool node = running.options.until_named;
-  Express ask{.target = running.lookup.target(),
-              .want = node ? ExpressWant::node : ExpressWant::value};
-  PeerHandle asked = no_peer;
-  for (const ExpressWay way : {ExpressWay::near, ExpressWay::far}) {
-    const PeerHandle next = express_hop(ask.target, way, asked);
-    if (next == no_peer || !budget_.take(now)) continue;
-    asked = next;
-    ask.way = way;
-    ask.hops_left =
-        static_cast<std::uint8_t>(express_hops_max - rng_.below(express_hops_spread + 1U));
-    ++running.express_open;
-    ++counters_.express_begun;
-    send_express(now, {.next = next, .query = query, .asked = ask});
-  }
+  const bool asked = ask_by_express(now, running, ExpressWay::near);
+  running.hedge_at = now + express_time_.hedge();
+  if (!asked || running.hedge_at <= now) (void)hedge(now, running);
   if (running.express_open > 0) running.iterate_at = now + express_time_.patience();
+}
+
+/// Sends a query, if there is somebody to ask who has not been asked.
+bool DhtCore::ask_by_express(Instant now, RunningLookup& running, ExpressWay way) {
+  const DhtKey target = running.lookup.target();
+  const PeerHandle next = express_hop(target, way, running.express_asked);
+  if (next == no_peer || !budget_.take(now)) return false;
+  running.express_asked = next;
+  const auto hops =
+      static_cast<std::uint8_t>(express_hops_max - rng_.below(express_hops_spread + 1U));
+  ++running.express_open;
+  ++counters_.express_begun;
+  const bool node = running.options.until_named;
+  send_express(now, {.next = next,
+                     .query = running.query,
+                     .asked = {.target = target,
+                               .want = node ? ExpressWant::node : ExpressWant::value,
+                               .way = way,
+                               .hops_left = hops}});
+  return true;
+}
+
+/// The second query, if it has not gone yet.
+bool DhtCore::hedge(Instant now, RunningLookup& running) {
+  if (std::exchange(running.hedge_at, never) == never) return false;
+  return ask_by_express(now, running, ExpressWay::far);
+}
+
+void DhtCore::hedge_overdue(Instant now) {
+  for (RunningLookup& running : lookups_) {
+    if (running.hedge_at <= now) (void)hedge(now, running);
+  }
 }
 
 void DhtCore::send_express(Instant now, ExpressEntry entry) {
@@ -108,7 +127,9 @@ void DhtCore::on_own_express(Instant now, const ExpressEntry& entry, const Expre
   if (running == nullptr) return;
   --running->express_open;
   const bool wins = answer.node != no_peer || answer.bytes;
+  express_time_.on_outcome(wins);
   if (!wins) {
+    if (hedge(now, *running)) return;
     if (running->express_open == 0 && running->iterate_at != never) iterate(now, *running);
     return;
   }
@@ -127,6 +148,7 @@ void DhtCore::on_own_express(Instant now, const ExpressEntry& entry, const Expre
 
 void DhtCore::iterate(Instant now, RunningLookup& running) {
   running.iterate_at = never;
+  running.hedge_at = never;
   proceed(now, running.query);
 }
 

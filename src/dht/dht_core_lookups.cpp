@@ -19,7 +19,8 @@ DhtCore::RunningLookup* DhtCore::find(QueryId query) {
 }
 
 DhtCore::RunningLookup& DhtCore::start(Instant now, const DhtKey& target, Purpose purpose,
-                                       FindOptions options, std::uint8_t paths) {
+                                       FindOptions options, std::uint8_t paths,
+                                       std::optional<Region> shunned) {
   last_query_ = QueryId{std::to_underlying(last_query_) + 1};
   RunningLookup& running = lookups_.emplace_back(
       RunningLookup{.query = last_query_,
@@ -27,6 +28,7 @@ DhtCore::RunningLookup& DhtCore::start(Instant now, const DhtKey& target, Purpos
                     .options = options,
                     .deadline = now + config_->lookup_deadline,
                     .lookup = Lookup(*book_, self_, target, table_.k(), paths)});
+  if (shunned) running.lookup.shun(*shunned);
   std::vector<PeerHandle> known;
   table_.nearest(target, table_.k(), RoutingTable::Which::all_if_few, known);
   for (const PeerHandle peer : known)
@@ -84,9 +86,12 @@ void DhtCore::proceed(Instant now, QueryId query) {
   if (running->providers != nullptr) return proceed_providers(now, *running);
   const bool converged = running->lookup.converged();
   if (running->task != nullptr) {
+    const bool answered = !running->task->put && get_is_done(*running);
+    if (converged && !answered && widen(now, query)) return;
+    running = find(query);  // lookups that began may have moved it
     if (running->task->put) {
       if (converged) begin_storing(now, query);
-    } else if (converged || get_is_done(*running)) {
+    } else if (converged || answered) {
       repair(now, *running);
       tell(*running, LookupEnd::converged);
       end(now, query);
@@ -148,8 +153,11 @@ void DhtCore::tell(RunningLookup& running, LookupEnd end) {
 void DhtCore::end(Instant now, QueryId query) {
   const auto found = std::ranges::find(lookups_, query, &RunningLookup::query);
   const Purpose purpose = found->purpose;
+  const RunningLookup ended = std::move(*found);
   lookups_.erase(found);
   if (lookups_.empty()) lookups_.shrink_to_fit();
+  if (purpose == Purpose::side) return end_side(now, ended);
+  if (purpose == Purpose::refresh) learn_density(ended.lookup);
   if (purpose == Purpose::command || purpose == Purpose::republish) return;
   if (purpose == Purpose::join) {
     poor_below_ = table_.touch_own(now);

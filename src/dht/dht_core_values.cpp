@@ -183,9 +183,11 @@ bool DhtCore::get_is_done(const RunningLookup& running) const {
   const ValueTask& task = *running.task;
   if (!task.bytes) return false;
   if (task.kind == ValueKind::immutable) return true;
-  // Four accomplices on one path may agree on what was true yesterday.
+  // Four accomplices on one path may agree on what was true yesterday; those who besiege a key, on
+  // all paths: then all of the region are heard.
   const int paths = std::min<int>(running.lookup.paths(), readers_paths);
-  return task.holders >= readers_quorum && std::popcount(task.paths) >= paths;
+  return task.holders >= readers_quorum && std::popcount(task.paths) >= paths && !running.region &&
+         !is_too_dense(running.lookup);
 }
 
 /// Gives the best value to the nearest few that had none, or an older one.

@@ -39,8 +39,14 @@ void Lookup::add(PeerHandle peer, std::uint8_t tier) {
   }
 }
 
+void Lookup::add_of_region(PeerHandle peer, std::uint8_t tier) {
+  add(peer, tier);
+  if (Candidate* candidate = find(peer)) candidate->of_region = true;
+}
+
 void Lookup::insert(PeerHandle peer, std::uint8_t tier, Way way) {
   if (peer == self_) return;
+  if (shunned_ && shunned_->has(DhtKey::of(book_->id(peer)))) return;
   const Distance far = distance(target_, DhtKey::of(book_->id(peer)));
   const auto place = std::ranges::lower_bound(candidates_, far, {}, &Candidate::distance);
   if (place != candidates_.end() && place->distance == far) {
@@ -55,7 +61,8 @@ void Lookup::insert(PeerHandle peer, std::uint8_t tier, Way way) {
 void Lookup::make_room() {
   std::array<std::size_t, paths_max> fresh{};
   const auto alone = [](const Candidate& candidate) {
-    return candidate.state == State::fresh && std::has_single_bit(candidate.way.paths);
+    return candidate.state == State::fresh && !candidate.of_region &&
+           std::has_single_bit(candidate.way.paths);
   };
   const auto path_of = [](const Candidate& candidate) {
     return std::size_t(std::countr_zero(candidate.way.paths));
@@ -68,8 +75,9 @@ void Lookup::make_room() {
     return alone(one) && path_of(one) == fullest;
   });
   if (last == candidates_.rend()) {
-    last = std::find_if(candidates_.rbegin(), candidates_.rend(),
-                        [](const Candidate& one) { return one.state == State::fresh; });
+    last = std::find_if(candidates_.rbegin(), candidates_.rend(), [](const Candidate& one) {
+      return one.state == State::fresh && !one.of_region;
+    });
   }
   if (last != candidates_.rend()) candidates_.erase(std::next(last).base());
 }
@@ -88,12 +96,21 @@ std::uint8_t Lookup::path_of(PeerHandle peer) const {
 std::optional<PeerHandle> Lookup::next(std::size_t alpha) {
   const auto asked = std::ranges::count(candidates_, State::asked, &Candidate::state);
   if (std::size_t(asked) >= alpha) return std::nullopt;
-  Candidate* chosen = choose();
+  Candidate* chosen = choose_of_region();
+  if (chosen == nullptr) chosen = choose();
   if (chosen == nullptr) return std::nullopt;
   chosen->state = State::asked;
   ++cost_.queries;
   if (chosen->tier != no_tier && chosen->tier > 0) ++cost_.slow_tier_queries;
   return chosen->peer;
+}
+
+Lookup::Candidate* Lookup::choose_of_region() {
+  const auto found = std::ranges::find_if(
+      candidates_, [](const Candidate& one) { return one.of_region && one.state == State::fresh; });
+  if (found == candidates_.end()) return nullptr;
+  found->way.paths = std::bit_floor(found->way.paths);
+  return &*found;
 }
 
 /// Of those that may be asked the nearest, on the path that awaits the fewest answers. It belongs
@@ -156,7 +173,25 @@ std::optional<Lookup::Way> Lookup::mark_answered(PeerHandle peer) {
   return candidate->way;
 }
 
+bool Lookup::awaits_region() const {
+  return std::ranges::any_of(candidates_, [](const Candidate& candidate) {
+    return candidate.of_region &&
+           (candidate.state == State::fresh || candidate.state == State::asked);
+  });
+}
+
+std::optional<Distance> Lookup::reach() const {
+  std::size_t left = k_;
+  Windows windows(*this, k_);
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.state == State::failed || candidate.state == State::slow) continue;
+    if (windows.take(candidate) && --left == 0) return candidate.distance;
+  }
+  return std::nullopt;
+}
+
 bool Lookup::has_answers_of(std::size_t count) const {
+  if (awaits_region()) return false;
   std::size_t answered = 0;
   std::size_t slow = 0;
   Windows windows(*this, count);
@@ -186,9 +221,8 @@ std::vector<PeerHandle> Lookup::answered_in_windows() const {
   std::vector<PeerHandle> answered;
   Windows windows(*this, k_);
   for (const Candidate& candidate : candidates_) {
-    if (candidate.state == State::answered && windows.take(candidate)) {
-      answered.push_back(candidate.peer);
-    }
+    if (candidate.state != State::answered) continue;
+    if (windows.take(candidate) || candidate.of_region) answered.push_back(candidate.peer);
   }
   return answered;
 }

@@ -27,6 +27,9 @@
 // and the others go on to the end.
 //
 // At most two of a diversity group stand in a window (the node sought itself is always in it).
+//
+// Peers of the *region* (dht_core_region.cpp) are asked besides the window, and the lookup has not
+// converged before they have answered or are late.
 #pragma once
 
 #include <algorithm>
@@ -38,6 +41,7 @@
 #include <vector>
 
 #include "base/peer_core.hpp"
+#include "dht/density.hpp"
 #include "dht/dht_key.hpp"
 #include "identity/peer_book.hpp"
 
@@ -67,6 +71,11 @@ class Lookup {
   /// A candidate of our own table. Known ones, and ourselves, change nothing.
   void add(PeerHandle peer, std::uint8_t tier);
 
+  /// From now on nobody of `region` becomes a candidate.
+  void shun(const Region& region) { shunned_ = region; }
+  /// One of the region, on the next path in turn.
+  void add_of_region(PeerHandle peer, std::uint8_t tier);
+
   /// Whom to ask now, if fewer than `alpha` are being asked; it counts as asked from then on.
   std::optional<PeerHandle> next(std::size_t alpha);
 
@@ -92,7 +101,12 @@ class Lookup {
   /// Nothing more can come: no fresh candidates, no answer awaited, slow ones' included.
   [[nodiscard]] bool exhausted() const;
 
-  /// Those of the windows that answered, the nearest first: k, and the shares of the paths.
+  /// How far the k nearest reach that neither failed nor are slow; nothing if they are fewer.
+  [[nodiscard]] std::optional<Distance> reach() const;
+  [[nodiscard]] std::uint8_t k() const { return k_; }
+
+  /// Those of the windows that answered, the nearest first: k, and the shares of the paths; and
+  /// those of the region.
   [[nodiscard]] std::vector<PeerHandle> answered_in_windows() const;
   /// Up to `count` that answered, the nearest first.
   [[nodiscard]] std::vector<PeerHandle> nearest_answered(std::size_t count) const;
@@ -133,6 +147,7 @@ class Lookup {
     PeerHandle peer = no_peer;
     State state = State::fresh;
     std::uint8_t tier = no_tier;
+    bool of_region = false;
     Way way;
   };
 
@@ -160,6 +175,8 @@ class Lookup {
   std::optional<Way> mark_answered(PeerHandle peer);
   [[nodiscard]] Candidate* find(PeerHandle peer);
   [[nodiscard]] Candidate* choose();
+  [[nodiscard]] Candidate* choose_of_region();
+  [[nodiscard]] bool awaits_region() const;
 
   const PeerBook* book_;
   PeerHandle self_;
@@ -168,6 +185,7 @@ class Lookup {
   std::uint8_t paths_;
   std::uint8_t next_path_ = 0;  // of the next candidate of our own
   std::uint8_t level_ = 0;      // the highest tier asked
+  std::optional<Region> shunned_;
   std::vector<Candidate> candidates_;
   LookupCost cost_;
 };
