@@ -482,7 +482,7 @@ DhtWorld::Census DhtWorld::census() const {
   Census sum;
   for (const PeerHandle peer : live_) {
     const dht::DhtCore& core = fabric_.core(peer).dht();
-    sum.contacts += static_cast<double>(core.table().live_count());
+    sum.contacts += static_cast<double>(core.table().contacts().size());
     for (const dht::Contact& contact : core.table().contacts())
       sum.dead_contacts += fabric_.runs(contact.peer) ? 0 : 1;
     sum.connections += static_cast<double>(fabric_.ends(peer).size());
