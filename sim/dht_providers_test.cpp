@@ -218,7 +218,7 @@ TEST(DhtProviders, are_found_though_a_tenth_of_all_is_hostile) {
 
 // TD8
 TEST(DhtProviders, one_who_floods_keeps_nobody_from_providing) {
-  ProviderWorld world(40, 0, Hostility::none);
+  ProviderWorld world(20, 0, Hostility::none);
   for (int i = 0; i < 1'200; ++i) {
     world.provide_now(0, dht::provider_key(as_bytes("flood " + std::to_string(i))));
     world.run(400ms);

@@ -86,7 +86,7 @@ TEST(Lookup, asks_all_of_the_region_and_nobody_who_is_shunned) {
   EXPECT_TRUE(lookup.converged());
   ASSERT_TRUE(lookup.reach());
   EXPECT_GE(shared_bits(*lookup.reach()), 16U);
-  lookup.add_of_region(far, Lookup::no_tier);
+  lookup.add_required(far, Lookup::no_tier);
   EXPECT_FALSE(lookup.converged());
   EXPECT_EQ(lookup.next(3), far);
   EXPECT_FALSE(lookup.converged());

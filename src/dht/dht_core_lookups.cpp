@@ -59,8 +59,9 @@ Result<QueryId> DhtCore::resolve(Instant now, const NodeId& id) {
 
 void DhtCore::bootstrap(Instant now, std::span<const PeerHandle> known) {
   RunningLookup& running = start(now, DhtKey::of(book_->id(self_)), Purpose::join, {});
+  // All are asked: liars name accomplices nearer than any honest one that is known (TD5).
   for (const PeerHandle peer : known)
-    running.lookup.add(peer, tier_of(peer));
+    running.lookup.add_required(peer, tier_of(peer));
   proceed(now, running.query);
 }
 

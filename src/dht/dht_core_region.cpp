@@ -93,7 +93,7 @@ void DhtCore::end_side(Instant now, const RunningLookup& side) {
   if (running == nullptr) return;
   for (const PeerHandle peer : side.lookup.answered_in_windows()) {
     if (running->region->has(DhtKey::of(book_->id(peer)))) {
-      running->lookup.add_of_region(peer, tier_of(peer));
+      running->lookup.add_required(peer, tier_of(peer));
     }
   }
   --running->sides_open;

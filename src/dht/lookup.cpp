@@ -39,9 +39,9 @@ void Lookup::add(PeerHandle peer, std::uint8_t tier) {
   }
 }
 
-void Lookup::add_of_region(PeerHandle peer, std::uint8_t tier) {
+void Lookup::add_required(PeerHandle peer, std::uint8_t tier) {
   add(peer, tier);
-  if (Candidate* candidate = find(peer)) candidate->of_region = true;
+  if (Candidate* candidate = find(peer)) candidate->required = true;
 }
 
 void Lookup::insert(PeerHandle peer, std::uint8_t tier, Way way) {
@@ -61,7 +61,7 @@ void Lookup::insert(PeerHandle peer, std::uint8_t tier, Way way) {
 void Lookup::make_room() {
   std::array<std::size_t, paths_max> fresh{};
   const auto alone = [](const Candidate& candidate) {
-    return candidate.state == State::fresh && !candidate.of_region &&
+    return candidate.state == State::fresh && !candidate.required &&
            std::has_single_bit(candidate.way.paths);
   };
   const auto path_of = [](const Candidate& candidate) {
@@ -76,7 +76,7 @@ void Lookup::make_room() {
   });
   if (last == candidates_.rend()) {
     last = std::find_if(candidates_.rbegin(), candidates_.rend(), [](const Candidate& one) {
-      return one.state == State::fresh && !one.of_region;
+      return one.state == State::fresh && !one.required;
     });
   }
   if (last != candidates_.rend()) candidates_.erase(std::next(last).base());
@@ -96,7 +96,7 @@ std::uint8_t Lookup::path_of(PeerHandle peer) const {
 std::optional<PeerHandle> Lookup::next(std::size_t alpha) {
   const auto asked = std::ranges::count(candidates_, State::asked, &Candidate::state);
   if (std::size_t(asked) >= alpha) return std::nullopt;
-  Candidate* chosen = choose_of_region();
+  Candidate* chosen = choose_required();
   if (chosen == nullptr) chosen = choose();
   if (chosen == nullptr) return std::nullopt;
   chosen->state = State::asked;
@@ -105,9 +105,9 @@ std::optional<PeerHandle> Lookup::next(std::size_t alpha) {
   return chosen->peer;
 }
 
-Lookup::Candidate* Lookup::choose_of_region() {
+Lookup::Candidate* Lookup::choose_required() {
   const auto found = std::ranges::find_if(
-      candidates_, [](const Candidate& one) { return one.of_region && one.state == State::fresh; });
+      candidates_, [](const Candidate& one) { return one.required && one.state == State::fresh; });
   if (found == candidates_.end()) return nullptr;
   found->way.paths = std::bit_floor(found->way.paths);
   return &*found;
@@ -173,9 +173,9 @@ std::optional<Lookup::Way> Lookup::mark_answered(PeerHandle peer) {
   return candidate->way;
 }
 
-bool Lookup::awaits_region() const {
+bool Lookup::awaits_required() const {
   return std::ranges::any_of(candidates_, [](const Candidate& candidate) {
-    return candidate.of_region &&
+    return candidate.required &&
            (candidate.state == State::fresh || candidate.state == State::asked);
   });
 }
@@ -191,7 +191,7 @@ std::optional<Distance> Lookup::reach() const {
 }
 
 bool Lookup::has_answers_of(std::size_t count) const {
-  if (awaits_region()) return false;
+  if (awaits_required()) return false;
   std::size_t answered = 0;
   std::size_t slow = 0;
   Windows windows(*this, count);
@@ -222,7 +222,7 @@ std::vector<PeerHandle> Lookup::answered_in_windows() const {
   Windows windows(*this, k_);
   for (const Candidate& candidate : candidates_) {
     if (candidate.state != State::answered) continue;
-    if (windows.take(candidate) || candidate.of_region) answered.push_back(candidate.peer);
+    if (windows.take(candidate) || candidate.required) answered.push_back(candidate.peer);
   }
   return answered;
 }

@@ -73,8 +73,8 @@ class Lookup {
 
   /// From now on nobody of `region` becomes a candidate.
   void shun(const Region& region) { shunned_ = region; }
-  /// One of the region, on the next path in turn.
-  void add_of_region(PeerHandle peer, std::uint8_t tier);
+  /// One that is asked and awaited whoever stands nearer, on the next path in turn.
+  void add_required(PeerHandle peer, std::uint8_t tier);
 
   /// Whom to ask now, if fewer than `alpha` are being asked; it counts as asked from then on.
   std::optional<PeerHandle> next(std::size_t alpha);
@@ -147,7 +147,7 @@ class Lookup {
     PeerHandle peer = no_peer;
     State state = State::fresh;
     std::uint8_t tier = no_tier;
-    bool of_region = false;
+    bool required = false;
     Way way;
   };
 
@@ -175,8 +175,8 @@ class Lookup {
   std::optional<Way> mark_answered(PeerHandle peer);
   [[nodiscard]] Candidate* find(PeerHandle peer);
   [[nodiscard]] Candidate* choose();
-  [[nodiscard]] Candidate* choose_of_region();
-  [[nodiscard]] bool awaits_region() const;
+  [[nodiscard]] Candidate* choose_required();
+  [[nodiscard]] bool awaits_required() const;
 
   const PeerBook* book_;
   PeerHandle self_;
