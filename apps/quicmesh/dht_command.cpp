@@ -49,6 +49,10 @@ Outcome<ContentKey> content_of(const std::string& text) {
   while (file.read(piece.data(), piece.size()) || file.gcount() > 0) {
     hash.update(as_bytes(std::string_view(piece.data(), static_cast<std::size_t>(file.gcount()))));
   }
+  if (file.bad()) {
+    return std::unexpected(usage_failure(
+        fmt::format("\"{}\" cannot be read to its end", printable(text)), "look at the disk"));
+  }
   return ContentKey{hash.digest()};
 }
 

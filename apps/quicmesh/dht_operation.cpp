@@ -17,7 +17,8 @@ constexpr Duration look_every = 50ms;
 constexpr Duration join_limit = 5s;
 
 Duration limit_of(const Operation& operation) {
-  return Duration(static_cast<Duration::rep>(number_of(operation.request, "timeout", 15) * 1e9));
+  const double seconds = std::clamp(number_of(operation.request, "timeout", 15), 0.0, 86'400.0);
+  return Duration(static_cast<Duration::rep>(seconds * 1e9));
 }
 
 /// Waits until the node knows somebody, for as long as that may take.
@@ -176,7 +177,8 @@ asio::awaitable<int> dht_providers_operation(Operation operation) {
   const std::string text = text_of(operation.request, "key");
   const auto key = ContentKey::parse(text);
   if (!key) co_return operation.fail(no_content(text));
-  const auto wanted = static_cast<std::size_t>(number_of(operation.request, "wanted", 16));
+  const auto wanted = static_cast<std::size_t>(
+      std::clamp(number_of(operation.request, "wanted", 16), 1.0, 1'000.0));
   auto searching = operation.host.node()->dht_find_providers(*key, wanted);
   auto asking = ask(operation, std::move(searching));
   auto search = co_await std::move(asking);

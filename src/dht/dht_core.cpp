@@ -1,7 +1,10 @@
 #include "dht/dht_core.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
+
+#include "base/hash.hpp"
 
 namespace quicmesh::dht {
 namespace {
@@ -73,7 +76,7 @@ Instant DhtCore::poll_timeout() const {
   Instant earliest = std::min({requests_.earliest(), express_.earliest(), check_at_, refresh_at(),
                                budget_at_, adaptation_.poll_timeout(), warm_at_, forget_parted_at_,
                                providers_.poll_timeout()});
-  if (lookups_.size() < lookups_max) earliest = std::min(earliest, store_.poll_timeout());
+  if (may_republish()) earliest = std::min(earliest, store_.poll_timeout());
   for (const RunningLookup& running : lookups_)
     earliest = std::min({earliest, running.deadline, running.iterate_at, running.hedge_at});
   return earliest;
@@ -359,10 +362,16 @@ void DhtCore::mark(PeerBook::Sweep& sweep) const {
   });
   for (const RunningLookup& running : lookups_)
     running.lookup.for_each([&](PeerHandle peer) { sweep.mark(peer); });
+  // From somewhere else each time: ids can be ground to come first.
+  NodeId first;
+  const std::uint64_t place = mix64(counters_.requests_sent + counters_.requests_answered);
+  std::memcpy(first.bytes.data(), &place, sizeof(place));
   std::size_t providers = 0;
-  providers_.for_each_provider([&](const NodeId& id) {
-    const PeerHandle peer = ++providers <= providers_marked_max ? book_->find(id) : no_peer;
-    if (peer != no_peer) sweep.mark(peer);
+  providers_.for_each_provider(first, [&](const NodeId& id) {
+    const PeerHandle peer = book_->find(id);
+    if (peer == no_peer) return true;
+    sweep.mark(peer);
+    return ++providers < providers_marked_max;
   });
   // Not those whose values are kept: whoever puts one a day each under ever new names would fill
   // the book. A handle that is given anew brings its share of the store along.

@@ -179,8 +179,9 @@ class DhtCore {
 
   /// Outputs, and events, that wait to be drained. The driver drains after each call.
   static constexpr std::size_t queue_max = 1024;
-  static constexpr std::size_t lookups_max = 64;  // further ones are refused
-  static constexpr std::size_t checks_max = 8;    // pings of our own that are open; no more begin
+  static constexpr std::size_t lookups_max = 64;     // further ones are refused
+  static constexpr std::size_t republishes_max = 4;  // of these, for what is kept for others
+  static constexpr std::size_t checks_max = 8;  // pings of our own that are open; no more begin
   static constexpr Duration check_interval = 1s;
   /// Requests of one peer that are served in a second; the rest gets Busy.
   static constexpr unsigned served_a_second = 100;
@@ -337,7 +338,8 @@ class DhtCore {
     // Find.
     std::size_t wanted = 0;
     std::vector<std::pair<NodeId, Bytes>> found;
-    GroupCount tellers;  // who told us of some
+    GroupCount tellers;                                         // who told us of some
+    std::vector<std::pair<DiversityGroup, std::size_t>> taken;  // of those that a group told
     unsigned paths = 0;  // over which they were met, a bit each
     unsigned false_records = 0;
   };
@@ -449,6 +451,7 @@ class DhtCore {
   void begin_storing(Instant now, QueryId query);
   void on_put_answer(Instant now, QueryId query, std::optional<PutStatus> status, bool was_open);
   void tell_value(const RunningLookup& running, LookupEnd end);
+  [[nodiscard]] bool may_republish() const;
   void republish_next(Instant now);
 
   // Providers (dht_core_providers.cpp).

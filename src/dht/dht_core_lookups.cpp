@@ -173,6 +173,10 @@ void DhtCore::end_overdue(Instant now) {
   for (auto overdue = std::ranges::find_if(lookups_, is_overdue); overdue != lookups_.end();
        overdue = std::ranges::find_if(lookups_, is_overdue)) {
     const QueryId query = overdue->query;
+    // Ground ids that say nothing are no less a siege.
+    const bool may_widen = overdue->task != nullptr && !overdue->task->storing && !overdue->region;
+    if (may_widen && widen(now, query)) continue;
+    overdue = std::ranges::find(lookups_, query, &RunningLookup::query);
     if (overdue->task != nullptr && overdue->task->put && !overdue->task->storing) {
       // The nearest of those who answered are better than nobody.
       overdue->deadline = now + config_->lookup_deadline;

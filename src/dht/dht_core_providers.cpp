@@ -46,12 +46,13 @@ PutStatus DhtCore::keep(Instant now, const Provide& provide, PeerHandle source) 
     ++counters_.provider_records_false;
     return PutStatus::invalid;
   }
+  const DiversityGroup group = source == self_ ? DiversityGroup::not_public : book_->group(source);
+  if (const auto known = providers_.put_unchecked(now, provide.record, group)) return *known;
   const auto checked = check_provider(verifier(), wall_time(now), provide.record);
   if (!checked) {
     if (checked.error() != DhtErrc::no_wall_time) ++counters_.provider_records_false;
     return PutStatus::invalid;
   }
-  const DiversityGroup group = source == self_ ? DiversityGroup::not_public : book_->group(source);
   return providers_.put(now, {.checked = *checked, .record = provide.record, .group = group});
 }
 
@@ -201,14 +202,21 @@ DhtCore::Told DhtCore::take_provider(Instant now, RunningLookup& running, const 
   return Told::somebody_new;
 }
 
-/// Takes a few of what `from` told: its share, so that nobody fills the result alone. False if
-/// there was a lie among it.
+/// Takes a few of what `from` told: its share, or its network's, so that nobody fills the result
+/// alone. False if there was a lie among it.
 bool DhtCore::take_providers(Instant now, RunningLookup& running, PeerHandle from,
                              std::span<const Bytes> records) {
   ProviderTask& task = *running.providers;
   const std::size_t share =
       std::min(providers_taken_of_one, (task.wanted + providers_quorum - 1) / providers_quorum);
-  std::size_t taken = 0;
+  const DiversityGroup group = from == self_ ? DiversityGroup::not_public : book_->group(from);
+  auto of_group = task.taken.end();
+  if (group != DiversityGroup::not_public) {
+    of_group = std::ranges::find(task.taken, group, &std::pair<DiversityGroup, std::size_t>::first);
+    if (of_group == task.taken.end()) of_group = task.taken.insert(of_group, {group, 0});
+  }
+  std::size_t alone = 0;
+  std::size_t& taken = of_group == task.taken.end() ? alone : of_group->second;
   bool proved = false;
   for (const Bytes& record : records.first(std::min(records.size(), providers_per_answer))) {
     if (taken == share) break;
@@ -218,7 +226,7 @@ bool DhtCore::take_providers(Instant now, RunningLookup& running, PeerHandle fro
     if (told == Told::somebody_new) ++taken;
   }
   if (!proved) return true;
-  task.tellers.add(from == self_ ? DiversityGroup::not_public : book_->group(from));
+  task.tellers.add(group);
   task.paths |= running.lookup.path_of(from);
   return true;
 }

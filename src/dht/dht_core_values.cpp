@@ -44,8 +44,14 @@ PutStatus DhtCore::keep(Instant now, const Put& put, PeerHandle source) {
   return store_.put(now, offer, rng_);
 }
 
+/// What is kept for others leaves room for what the node itself wants.
+bool DhtCore::may_republish() const {
+  return std::ranges::count(lookups_, Purpose::republish, &RunningLookup::purpose) <
+         std::ptrdiff_t{republishes_max};
+}
+
 void DhtCore::republish_next(Instant now) {
-  if (lookups_.size() >= lookups_max) return;
+  if (!may_republish()) return;
   auto due = store_.handle_timeout(now, rng_);
   if (!due) return;
   ValueTask task{.put = true,

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <utility>
+#include "base/hash.hpp"
+
 namespace quicmesh::dht {
 
 const LinkPool::Link* LinkPool::find(PeerHandle peer) const {
@@ -45,10 +48,9 @@ void LinkPool::used(Instant now, PeerHandle peer) {
 
 bool LinkPool::serves(Instant now, PeerHandle peer, unsigned most) {
   Link* const link = find(peer);
-  Asked* const one = link == nullptr ? other(now, peer) : nullptr;
-  if (link == nullptr && one == nullptr) return false;
-  Instant& since = link == nullptr ? one->since : link->asked_since;
-  std::uint16_t& asked = link == nullptr ? one->count : link->asked;
+  Asked* const other = link == nullptr ? &others_of(peer) : nullptr;
+  Instant& since = link == nullptr ? other->since : link->asked_since;
+  std::uint16_t& asked = link == nullptr ? other->count : link->asked;
   if (now - since >= counted_for) {
     since = now;
     asked = 0;
@@ -58,15 +60,9 @@ bool LinkPool::serves(Instant now, PeerHandle peer, unsigned most) {
   return true;
 }
 
-LinkPool::Asked* LinkPool::other(Instant now, PeerHandle peer) {
-  if (const auto known = std::ranges::find(others_, peer, &Asked::peer); known != others_.end()) {
-    return &*known;
-  }
-  if (others_.size() == others_.capacity()) {
-    std::erase_if(others_, [&](const Asked& one) { return now - one.since >= counted_for; });
-  }
-  if (others_.size() >= others_max) return nullptr;
-  return &others_.emplace_back(peer, std::uint16_t{0}, now);
+LinkPool::Asked& LinkPool::others_of(PeerHandle peer) {
+  if (others_.empty()) others_.resize(others_slots);
+  return others_[mix64(std::to_underlying(peer)) % others_slots];
 }
 
 void LinkPool::gone(PeerHandle peer) {

@@ -20,7 +20,8 @@ namespace quicmesh::dht {
 class LinkPool {
  public:
   static constexpr Duration left_alone = 2s;
-  static constexpr std::size_t others_max = 256;  // served in a second without a link here
+  /// Peers without a link here share so many counts of requests, by a hash.
+  static constexpr std::size_t others_slots = 64;
   static constexpr std::size_t hard_factor = 2;
   static constexpr int in_use = 4;  // the value of one that goes last
 
@@ -33,7 +34,7 @@ class LinkPool {
   void gone(PeerHandle peer);
 
   /// Counts a request of `peer`, whose connection may not be kept here though it stands; false if
-  /// there were more than `most` within this second, or too many such peers asked.
+  /// there were more than `most` within this second, of it or of those that share its count.
   bool serves(Instant now, PeerHandle peer, unsigned most);
 
   /// Connections that are up.
@@ -79,7 +80,6 @@ class LinkPool {
  private:
   /// Requests of a second at most.
   struct Asked {
-    PeerHandle peer = no_peer;
     std::uint16_t count = 0;
     Instant since{};
   };
@@ -95,11 +95,11 @@ class LinkPool {
   [[nodiscard]] const Link* find(PeerHandle peer) const;
   [[nodiscard]] Link* find(PeerHandle peer);
   Link& get(PeerHandle peer);
-  [[nodiscard]] Asked* other(Instant now, PeerHandle peer);
+  [[nodiscard]] Asked& others_of(PeerHandle peer);
 
   std::vector<Link> links_;  // in the order in which they were first asked for
   std::size_t up_count_ = 0;
-  std::vector<Asked> others_;  // who asked of late and has no link here
+  std::vector<Asked> others_;  // empty until one asks who has no link here
 };
 
 }  // namespace quicmesh::dht

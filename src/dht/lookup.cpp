@@ -32,29 +32,35 @@ bool Lookup::Windows::full() const {
 }
 
 void Lookup::add(PeerHandle peer, std::uint8_t tier) {
-  const std::size_t before = candidates_.size();
-  insert(peer, tier, {0, static_cast<std::uint8_t>(1U << next_path_)});
-  if (candidates_.size() > before) {
+  if (insert({.peer = peer, .tier = tier, .way = next_way()})) {
     next_path_ = static_cast<std::uint8_t>((next_path_ + 1) % paths_);
   }
 }
 
 void Lookup::add_required(PeerHandle peer, std::uint8_t tier) {
-  add(peer, tier);
-  if (Candidate* candidate = find(peer)) candidate->required = true;
+  if (insert({.peer = peer, .tier = tier, .required = true, .way = next_way()})) {
+    next_path_ = static_cast<std::uint8_t>((next_path_ + 1) % paths_);
+  } else if (Candidate* candidate = find(peer)) {
+    candidate->required = true;
+  }
 }
 
-void Lookup::insert(PeerHandle peer, std::uint8_t tier, Way way) {
-  if (peer == self_) return;
-  if (shunned_ && shunned_->has(DhtKey::of(book_->id(peer)))) return;
+/// False if it changed nothing, or no more than the ways to one that is known.
+bool Lookup::insert(Candidate candidate) {
+  const PeerHandle peer = candidate.peer;
+  const Way way = candidate.way;
+  if (peer == self_) return false;
+  if (shunned_ && shunned_->has(DhtKey::of(book_->id(peer)))) return false;
   const Distance far = distance(target_, DhtKey::of(book_->id(peer)));
   const auto place = std::ranges::lower_bound(candidates_, far, {}, &Candidate::distance);
   if (place != candidates_.end() && place->distance == far) {
     if (place->state == State::fresh) place->way.paths |= way.paths;
-    return;
+    return false;
   }
-  candidates_.insert(place, {.distance = far, .peer = peer, .tier = tier, .way = way});
+  candidate.distance = far;
+  candidates_.insert(place, candidate);
   if (candidates_.size() > candidates_max) make_room();
+  return true;
 }
 
 /// Drops the farthest fresh candidate of those to which the path with most of them alone leads.

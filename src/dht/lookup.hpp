@@ -91,7 +91,7 @@ class Lookup {
     if (!way) return;
     const Way onward{static_cast<std::uint16_t>(way->depth + 1), way->paths};
     for (const PeerHandle node : nodes.first(std::min<std::size_t>(nodes.size(), k_)))
-      insert(node, tier_of(node), onward);
+      (void)insert({.peer = node, .tier = tier_of(node), .way = onward});
   }
 
   /// The nearest `count` of the window have answered; or all of a smaller window have, and more
@@ -170,7 +170,8 @@ class Lookup {
     std::vector<DiversityGroup> groups_;  // of those taken
   };
 
-  void insert(PeerHandle peer, std::uint8_t tier, Way way);
+  bool insert(Candidate candidate);
+  [[nodiscard]] Way next_way() const { return {0, static_cast<std::uint8_t>(1U << next_path_)}; }
   void make_room();
   std::optional<Way> mark_answered(PeerHandle peer);
   [[nodiscard]] Candidate* find(PeerHandle peer);

@@ -159,5 +159,23 @@ TEST(DhtCore, signed_values_are_put_and_got_over_several_paths) {
   }
 }
 
+// Many names do not keep anybody from being asked whom the lookup must not miss.
+TEST_F(Siege, who_is_required_is_asked_however_many_are_named) {
+  Lookup lookup(book, self, target, k, 4);
+  for (const PeerHandle peer : accomplices)
+    lookup.add(peer, Lookup::no_tier);
+  std::set<PeerHandle> required(honest.end() - 12, honest.end());  // the farthest
+  for (const PeerHandle peer : required)
+    lookup.add_required(peer, Lookup::no_tier);
+  std::set<std::uint8_t> paths;
+  for (std::size_t i = 0; i < 12; ++i) {
+    const auto peer = lookup.next(100);
+    ASSERT_TRUE(peer);
+    EXPECT_EQ(required.erase(*peer), 1U);
+    paths.insert(lookup.path_of(*peer));
+  }
+  EXPECT_EQ(paths.size(), 4U) << "they are dealt out";
+}
+
 }  // namespace
 }  // namespace quicmesh::dht

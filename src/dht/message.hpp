@@ -120,7 +120,7 @@ struct ExpressAnswer {
   std::optional<Bytes> bytes;
 };
 
-/// The peer has too much to do; it is alive, and not to be asked again for a while.
+/// The peer has too much to do, and is alive. Whoever asked looks elsewhere.
 struct Busy {};
 
 using Body = std::variant<Ping, FindNode, Get, Put, Provide, GetProviders, Express, Pong, Nodes,

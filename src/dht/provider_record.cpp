@@ -42,6 +42,12 @@ NodeId provider_of(ByteView bytes) {
   return NodeId::of(signer);
 }
 
+DhtKey provided_key_of(ByteView bytes) {
+  DhtKey key;
+  std::ranges::copy(bytes.subspan(signed_record_overhead + 1, key.bytes.size()), key.bytes.begin());
+  return key;
+}
+
 Result<CheckedProvider> check_provider(RecordVerifier& verifier, std::optional<WallTime> now,
                                        ByteView bytes) {
   if (!now) return failure(DhtErrc::no_wall_time);

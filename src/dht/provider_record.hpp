@@ -65,5 +65,7 @@ struct CheckedProvider {
 
 /// Whose a record says to be, before anything of it is checked. `bytes` has the size of one.
 [[nodiscard]] NodeId provider_of(ByteView bytes);
+/// Where it says to belong, likewise.
+[[nodiscard]] DhtKey provided_key_of(ByteView bytes);
 
 }  // namespace quicmesh::dht

@@ -19,9 +19,24 @@ void take_one(Map& counts, const Key& key) {
 
 }  // namespace
 
-bool ProviderStore::has_share_left(const Offer& offer) const {
-  return count_in(of_provider_, offer.checked.provider) < records_of_provider_max &&
-         count_in(of_group_, offer.group) < records_of_group_max;
+bool ProviderStore::has_share_left(const NodeId& provider, DiversityGroup group) const {
+  return count_in(of_provider_, provider) < records_of_provider_max &&
+         count_in(of_group_, group) < records_of_group_max;
+}
+
+std::optional<PutStatus> ProviderStore::put_unchecked(Instant now, ByteView record,
+                                                      DiversityGroup group) {
+  const NodeId provider = provider_of(record);
+  if (const auto key = keys_.find(provided_key_of(record)); key != keys_.end()) {
+    const auto held = std::ranges::find(key->second, provider, &Held::provider);
+    if (held != key->second.end()) {
+      const bool same = held->expires > now && std::ranges::equal(held->record, record);
+      return same ? std::optional(PutStatus::stored) : std::nullopt;
+    }
+  }
+  if (has_share_left(provider, group)) return std::nullopt;
+  ++refused_;
+  return PutStatus::over_quota;
 }
 
 void ProviderStore::forget(OfKey& held, OfKey::iterator which) {
@@ -75,7 +90,7 @@ PutStatus ProviderStore::put(Instant now, const Offer& offer) {
       return PutStatus::stored;
     }
   }
-  if (!has_share_left(offer)) {
+  if (!has_share_left(checked.provider, offer.group)) {
     ++refused_;
     return PutStatus::over_quota;
   }
@@ -110,7 +125,8 @@ std::vector<Bytes> ProviderStore::some(Instant now, const DhtKey& key, std::size
 
 bool ProviderStore::is_full(Instant now, const DhtKey& key) const {
   const auto found = keys_.find(key);
-  if (found == keys_.end()) return size_ >= records_max;
+  if (size_ >= records_max) return true;
+  if (found == keys_.end()) return false;
   const auto live =
       std::ranges::count_if(found->second, [&](const Held& one) { return one.expires > now; });
   return static_cast<std::size_t>(live) >= records_of_key_max;

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "base/peer_core.hpp"
@@ -42,6 +43,10 @@ class ProviderStore {
   /// Takes a record that check_provider found right: `stored`, `older`, `full` or `over_quota`.
   PutStatus put(Instant now, const Offer& offer);
 
+  /// What `put` says of an offer of `record` whatever else is in it, so that its signature need not
+  /// be checked: it is held already, or its provider has no share left.
+  [[nodiscard]] std::optional<PutStatus> put_unchecked(Instant now, ByteView record,
+                                                       DiversityGroup group);
   /// Up to `count` records of `key`, at random, but none of `asker`'s own.
   [[nodiscard]] std::vector<Bytes> some(Instant now, const DhtKey& key, std::size_t count,
                                         const NodeId& asker, Rng& rng) const;
@@ -53,11 +58,16 @@ class ProviderStore {
   /// When something expires, to the minute.
   [[nodiscard]] Instant poll_timeout() const { return look_at_; }
 
-  /// Each provider once.
+  /// Each provider once, from `first` on and round, until `visit` is false.
   template <class Visit>
-  void for_each_provider(Visit visit) const {
-    for (const auto& [provider, count] : of_provider_)
-      visit(provider);
+  void for_each_provider(const NodeId& first, Visit visit) const {
+    const auto begin = of_provider_.lower_bound(first);
+    for (auto one = begin; one != of_provider_.end(); ++one) {
+      if (!visit(one->first)) return;
+    }
+    for (auto one = of_provider_.begin(); one != begin; ++one) {
+      if (!visit(one->first)) return;
+    }
   }
 
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -78,7 +88,7 @@ class ProviderStore {
   };
   using OfKey = std::vector<Held>;  // in the order in which they came
 
-  [[nodiscard]] bool has_share_left(const Offer& offer) const;
+  [[nodiscard]] bool has_share_left(const NodeId& provider, DiversityGroup group) const;
   bool make_room(Instant now, OfKey& held, const Offer& offer);
   void forget(OfKey& held, OfKey::iterator which);
 

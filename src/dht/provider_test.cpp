@@ -125,6 +125,28 @@ struct Keeper {
   }
 };
 
+// What needs no signature's check to be judged: each check costs the reader more than the sender.
+TEST(ProviderStore, knows_what_it_holds_and_whose_share_is_gone) {
+  Keeper keeper;
+  const Bytes held = to_bytes(record_of(1, Keeper::key(9)));
+  const CheckedProvider checked{Keeper::key(9), provider_of(held), 1, 3h};
+  constexpr DiversityGroup none = DiversityGroup::not_public;
+  EXPECT_EQ(keeper.store.put_unchecked(keeper.now, held, none), std::nullopt);
+  EXPECT_EQ(keeper.store.put(keeper.now, {.checked = checked, .record = held}), PutStatus::stored);
+  EXPECT_EQ(keeper.store.put_unchecked(keeper.now, held, none), PutStatus::stored);
+  Bytes forged = held;
+  forged.back() ^= 1;
+  EXPECT_EQ(keeper.store.put_unchecked(keeper.now, forged, none), std::nullopt) << "to be checked";
+  EXPECT_EQ(keeper.store.put_unchecked(keeper.now + 4h, held, none), std::nullopt);
+  constexpr std::uint32_t group = 7;
+  for (std::uint32_t i = 0; i < ProviderStore::records_of_group_max; ++i)
+    EXPECT_EQ(keeper.put(Keeper::key(100 + i), 100 + i, group), PutStatus::stored);
+  const Bytes another = to_bytes(record_of(2, Keeper::key(9)));
+  EXPECT_EQ(keeper.store.put_unchecked(keeper.now, another, DiversityGroup{group}),
+            PutStatus::over_quota);
+  EXPECT_EQ(keeper.store.put_unchecked(keeper.now, another, DiversityGroup{8}), std::nullopt);
+}
+
 TEST(ProviderStore, gives_some_at_random_and_nobody_himself) {
   Keeper keeper;
   for (std::uint32_t provider = 1; provider <= 40; ++provider)
@@ -428,6 +450,34 @@ TEST(DhtCore, one_who_stuffs_the_result_gets_his_share_alone) {
     stuffed += false_ones;
   }
   EXPECT_GT(stuffed, 0U);
+}
+
+// As many as stand near the key, of one network: their share is that of one.
+TEST(DhtCore, many_of_one_network_who_stuff_the_result_get_one_share) {
+  ProviderNetwork net(68);
+  const auto liars = net.truly_nearest(some_key(), 4, 140);
+  for (std::size_t i = 0; i < liars.size(); ++i)
+    net.book.set_group(liars[i], DiversityGroup{i < 2 ? 9001U : 9002U});
+  for (std::size_t node = 0; node < 12; ++node)
+    net.provide(node, some_key());
+  net.twist = [&](std::size_t from, Message& message) {
+    auto* told = std::get_if<Providers>(&message.body);
+    if (told == nullptr || std::ranges::count(liars, net.peer(from)) == 0) return;
+    told->records.clear();
+    for (std::uint32_t number = 0; number < 20; ++number)
+      told->records.push_back(
+          to_bytes(record_of(1000 + 20 * static_cast<std::uint32_t>(from) + number, some_key())));
+  };
+  std::size_t stuffed = 0;
+  for (std::size_t node = 100; node < 115; ++node) {
+    const auto search = net.search(node, some_key(), 9);
+    const auto false_ones = static_cast<std::size_t>(std::ranges::count_if(
+        search.met, [&](const NodeId& id) { return net.book.find(id) == no_peer; }));
+    EXPECT_LE(false_ones, 6U) << "two networks' share";
+    EXPECT_EQ(search.met.size(), 9U);
+    stuffed = std::max(stuffed, false_ones);
+  }
+  EXPECT_GT(stuffed, 3U);
 }
 
 std::optional<PutStatus> offer(ProviderNetwork& net, std::size_t from, std::size_t to,

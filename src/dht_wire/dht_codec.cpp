@@ -139,7 +139,8 @@ struct Writer {
   }
 };
 
-// The numbers of the enumerations are those of the schema.
+// The numbers of the enumerations are those of the schema. A greater one is of a later release, as
+// a body that is not known: no fault, and of no use.
 static_assert(std::to_underlying(ValueKind::signed_value) ==
               std::to_underlying(schema::ValueKind::SIGNED_VALUE));
 static_assert(std::to_underlying(PutStatus::over_quota) ==
@@ -210,15 +211,14 @@ struct Reader {
   static Result<Body> get(schema::Get::Reader reader) {
     const std::uint8_t count = reader.getCount();
     const schema::ValueKind kind = reader.getKind();
-    if (count == 0 || count > contacts_max || kind > schema::ValueKind::SIGNED_VALUE) {
-      return failure(WireErrc::value_out_of_range);
-    }
+    if (count == 0 || count > contacts_max) return failure(WireErrc::value_out_of_range);
+    if (kind > schema::ValueKind::SIGNED_VALUE) return failure(WireErrc::unknown_body);
     return Get{{get_key(reader)}, static_cast<ValueKind>(kind), count};
   }
 
   static Result<Body> put(schema::Put::Reader reader) {
     const schema::ValueKind kind = reader.getKind();
-    if (kind > schema::ValueKind::SIGNED_VALUE) return failure(WireErrc::value_out_of_range);
+    if (kind > schema::ValueKind::SIGNED_VALUE) return failure(WireErrc::unknown_body);
     const ByteView value = as_view(reader.getValue());
     if (value.size() > stored_value_max) return failure(WireErrc::list_too_long);
     return Put{{get_key(reader)},
@@ -239,7 +239,7 @@ struct Reader {
   }
 
   static Result<Body> put_answer(schema::PutStatus status) {
-    if (status > schema::PutStatus::OVER_QUOTA) return failure(WireErrc::value_out_of_range);
+    if (status > schema::PutStatus::OVER_QUOTA) return failure(WireErrc::unknown_body);
     return PutAnswer{static_cast<PutStatus>(status)};
   }
 
@@ -284,7 +284,7 @@ struct Reader {
   static Result<Body> express(schema::Express::Reader reader) {
     if (reader.getWant() > schema::ExpressWant::VALUE ||
         reader.getWay() > schema::ExpressWay::FAR) {
-      return failure(WireErrc::value_out_of_range);
+      return failure(WireErrc::unknown_body);
     }
     return Express{{get_key(reader)},
                    static_cast<ExpressWant>(reader.getWant()),

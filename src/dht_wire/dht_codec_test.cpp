@@ -286,7 +286,7 @@ TEST(DhtCodec, refuses_values_beyond_their_bounds) {
   constexpr unsigned most = stored_value_max;
   EXPECT_EQ(error_of_put(most, 1), std::error_code());
   EXPECT_EQ(error_of_put(most + 1, 1), WireErrc::list_too_long);
-  EXPECT_EQ(error_of_put(1, 2), WireErrc::value_out_of_range);
+  EXPECT_EQ(error_of_put(1, 2), WireErrc::unknown_body);
 
   const auto error_of_get = [](std::uint8_t count, unsigned kind) {
     return Receiver().error_of(schema_bytes([&](Schema::Builder root) {
@@ -298,7 +298,7 @@ TEST(DhtCodec, refuses_values_beyond_their_bounds) {
   EXPECT_EQ(error_of_get(40, 1), std::error_code());
   EXPECT_EQ(error_of_get(41, 1), WireErrc::value_out_of_range);
   EXPECT_EQ(error_of_get(0, 1), WireErrc::value_out_of_range);
-  EXPECT_EQ(error_of_get(1, 2), WireErrc::value_out_of_range);
+  EXPECT_EQ(error_of_get(1, 2), WireErrc::unknown_body);
 
   for (const unsigned size : {most, most + 1}) {
     const Bytes bytes = schema_bytes([&](Schema::Builder root) {
@@ -312,7 +312,7 @@ TEST(DhtCodec, refuses_values_beyond_their_bounds) {
   const Bytes status = schema_bytes([](Schema::Builder root) {
     root.setPutAnswer(static_cast<quicmesh::schema::dht::PutStatus>(6));
   });
-  EXPECT_EQ(Receiver().error_of(status), WireErrc::value_out_of_range);
+  EXPECT_EQ(Receiver().error_of(status), WireErrc::unknown_body);
 }
 
 TEST(DhtCodec, refuses_express_messages_beyond_their_bounds) {
@@ -322,7 +322,7 @@ TEST(DhtCodec, refuses_express_messages_beyond_their_bounds) {
       express.setWant(static_cast<quicmesh::schema::dht::ExpressWant>(want));
       express.setWay(static_cast<quicmesh::schema::dht::ExpressWay>(way));
     });
-    EXPECT_EQ(Receiver().error_of(bytes), good ? std::error_code() : WireErrc::value_out_of_range);
+    EXPECT_EQ(Receiver().error_of(bytes), good ? std::error_code() : WireErrc::unknown_body);
   }
   for (const unsigned size : {unsigned(value_max), unsigned(value_max) + 1}) {
     const Bytes bytes =

@@ -204,6 +204,7 @@ class DhtHost final : public NodeService {
   struct Provided {
     ContentKey key;
     dht::QueryId query{};  // the last one
+    bool open = false;     // it has no end yet
     Instant again{};
   };
 

@@ -82,7 +82,8 @@ Result<DhtTicket> DhtHost::put(Instant now, const NodeCore& node, std::string na
 Result<Bytes> DhtHost::sign_value(Instant now, const NodeCore& node, std::string_view name,
                                   ByteView value) {
   const WallTime wall = node.wall_time(now);
-  const std::uint64_t sequence = std::max(last_value_sequence_ + 1, dht::sequence_of(wall));
+  const std::uint64_t sequence =
+      next_endpoint_sequence(last_value_sequence_, dht::sequence_of(wall));
   const WallTime expiry{std::to_underlying(wall) + own_value_life / 1s};
   auto bytes = dht::make_signed_value(
       node.identity(),

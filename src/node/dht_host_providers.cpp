@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "dht/provider_record.hpp"
+#include "identity/endpoint_record.hpp"
 #include "node/dht_host.hpp"
 
 namespace quicmesh {
@@ -28,6 +29,7 @@ Result<DhtTicket> DhtHost::provide(Instant now, const NodeCore& node, const Cont
   if (!query) return failure(query.error());
   if (known == provided_.end()) known = provided_.insert(known, Provided{.key = key});
   known->query = *query;
+  known->open = true;
   known->again = now + provide_interval;
   const auto ticket = remember(now, query, std::nullopt);
   commands_[*query].content = key;
@@ -41,7 +43,7 @@ bool DhtHost::stop_providing(const ContentKey& key) {
 Result<dht::QueryId> DhtHost::offer(Instant now, const NodeCore& node, const ContentKey& key) {
   const WallTime wall = node.wall_time(now);
   core_.set_wall_time(now, wall);
-  last_provider_sequence_ = std::max(last_provider_sequence_ + 1, dht::sequence_of(wall));
+  last_provider_sequence_ = next_endpoint_sequence(last_provider_sequence_, dht::sequence_of(wall));
   return core_.provide(
       now, dht::make_provider_record(node.identity(), {.key = dht::provider_key(key.bytes),
                                                        .sequence = last_provider_sequence_,
@@ -50,11 +52,16 @@ Result<dht::QueryId> DhtHost::offer(Instant now, const NodeCore& node, const Con
 }
 
 void DhtHost::provide_again(Instant now, const NodeCore& node) {
+  auto open = static_cast<std::size_t>(std::ranges::count(provided_, true, &Provided::open));
   for (Provided& one : provided_) {
     if (one.again > now) continue;
-    const bool may_begin = core_.lookups_running() < provides_at_once;
+    const bool may_begin = open < provides_at_once && !one.open;
     const auto query = may_begin ? offer(now, node, one.key) : failure(DhtErrc::too_many_queries);
-    if (query) one.query = *query;
+    if (query) {
+      one.query = *query;
+      one.open = true;
+      ++open;
+    }
     // Until its end tells more; refused, as soon as others are done.
     one.again = now + (query ? provide_interval : Duration(1s));
   }
@@ -63,6 +70,7 @@ void DhtHost::provide_again(Instant now, const NodeCore& node) {
 void DhtHost::on_event(Instant now, const NodeCore& /*node*/, dht::ProvideDone& done) {
   const auto one = std::ranges::find(provided_, done.query, &Provided::query);
   if (one != provided_.end()) {
+    one->open = false;
     // This node itself may be one of those that keep it, and the only one before it has joined.
     const Duration pause = done.stored > 1 ? provide_interval : provide_retry;
     one->again = now + rng_.between(pause * 4 / 5, pause * 6 / 5);
