@@ -18,22 +18,6 @@
 #include "dht/dht_core.hpp"
 
 namespace quicmesh::dht {
-namespace {
-
-/// A random key that shares `bits` bits with `key` and not the next one.
-DhtKey random_key_beside(const DhtKey& key, unsigned bits, Rng& rng) {
-  DhtKey other;
-  rng.fill(other.bytes);
-  const std::size_t whole = bits / 8;
-  std::copy_n(key.bytes.begin(), whole, other.bytes.begin());
-  const unsigned differs = 0x80U >> bits % 8;
-  const unsigned random_bits = differs - 1;
-  const unsigned prefix = (key.bytes[whole] ^ differs) & ~random_bits;
-  other.bytes[whole] = static_cast<std::uint8_t>(prefix | (other.bytes[whole] & random_bits));
-  return other;
-}
-
-}  // namespace
 
 double DhtCore::servers() const {
   const DhtKey own = DhtKey::of(book_->id(self_));

@@ -14,6 +14,8 @@
 
 namespace quicmesh {
 
+class Rng;
+
 struct DhtKey {
   std::array<std::uint8_t, NodeId::size> bytes{};
 
@@ -54,5 +56,9 @@ constexpr unsigned shared_bits(const Distance& distance) {
 constexpr unsigned shared_bits(const DhtKey& a, const DhtKey& b) {
   return shared_bits(distance(a, b));
 }
+
+/// A random key that shares the first `bits` bits with `key`, and not the next one; `bits` is below
+/// 256.
+[[nodiscard]] DhtKey random_key_beside(const DhtKey& key, unsigned bits, Rng& rng);
 
 }  // namespace quicmesh

@@ -399,17 +399,7 @@ std::optional<RoutingTable::Stale> RoutingTable::stalest() const {
 }
 
 DhtKey RoutingTable::random_key_in(unsigned bucket, Rng& rng) const {
-  const DhtKey self = DhtKey::of(book_->id(self_));
-  DhtKey key;
-  rng.fill(key.bytes);
-  const std::size_t whole = bucket / 8;
-  std::copy_n(self.bytes.begin(), whole, key.bytes.begin());
-  // In the byte where the range begins: our bits, then the first that differs, then random ones.
-  const unsigned differs = 0x80U >> bucket % 8;
-  const unsigned random_bits = differs - 1;
-  const unsigned own = (self.bytes[whole] ^ differs) & ~random_bits;
-  key.bytes[whole] = static_cast<std::uint8_t>(own | (key.bytes[whole] & random_bits));
-  return key;
+  return random_key_beside(DhtKey::of(book_->id(self_)), bucket, rng);
 }
 
 std::size_t RoutingTable::memory() const {
