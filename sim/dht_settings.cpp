@@ -45,13 +45,14 @@ ScenarioResult<DhtSettings> dht_settings_of(const Scenario& scenario, const Peer
     std::int64_t high;
     std::int64_t value = 0;
   };
-  std::array<Number, 7> numbers{{{"nodes", 1000, 2, 10'000'000},
+  std::array<Number, 8> numbers{{{"nodes", 1000, 2, 10'000'000},
                                  {"lookups", 1000, 1, 1'000'000},
                                  {"warm_up", 4, 0, 1000},
                                  {"join_minutes", 0, 0, 10'000},
                                  {"met_per_bucket", 60, 1, 10'000},
                                  {"clients_percent", 0, 0, 90},
-                                 {"loss_percent", 0, 0, 50}}};
+                                 {"loss_percent", 0, 0, 50},
+                                 {"threads", 1, 1, PeerFabricConfig::shards}}};
   for (Number& number : numbers) {
     const auto value =
         bounded_setting(scenario, number.name, number.fallback, number.low, number.high);
@@ -65,6 +66,7 @@ ScenarioResult<DhtSettings> dht_settings_of(const Scenario& scenario, const Peer
   settings.world.met_per_bucket = static_cast<std::size_t>(numbers[4].value);
   settings.world.clients = {static_cast<std::uint64_t>(numbers[5].value), 100};
   settings.world.loss = {static_cast<std::uint64_t>(numbers[6].value), 100};
+  settings.world.threads = static_cast<std::size_t>(numbers[7].value);
   const auto ask = scenario.settings.text("ask", "record");
   if (!ask) return std::unexpected(ask.error());
   if (*ask != "record" && *ask != "node") {

@@ -45,6 +45,7 @@ class Cost {
   void add(ScenarioReport& report, const DhtWorld& world) const {
     const auto events = world.fabric().counters().events;
     report.add("events", static_cast<std::int64_t>(events));
+    report.add("threads", static_cast<std::int64_t>(world.fabric().threads()));
     if (meters_.seconds) {
       const double taken = std::max(1e-6, meters_.seconds() - begun_);
       report.add("wall_s", taken);

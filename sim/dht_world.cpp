@@ -42,15 +42,15 @@ DhtWorld::DhtWorld(const DhtWorldConfig& config, LatencyModel model)
       churn_rng_(rng_.fork("churn")),
       book_(std::make_unique<PeerBook>(std::max(ids_min, ids_per_node * config.nodes),
                                        rng_.fork("salt").next())),
-      fabric_({.seed = config.seed, .loss = config.loss, .tier_period = config.tier_period},
-              std::move(model),
-              [this](PeerHandle peer, dht::Event event) { on_event(peer, std::move(event)); }) {
+      fabric_({.seed = config.seed,
+               .loss = config.loss,
+               .tier_period = config.tier_period,
+               .threads = config.threads,
+               .worth_threads = config.worth_threads},
+              std::move(model)) {
   config_.dht.records_needed = false;
   client_config_ = config_.dht;
   client_config_.server = false;
-  fabric_.set_tap([this](PeerHandle from, PeerHandle to, const dht::Message& message) {
-    on_message(from, to, message);
-  });
 }
 
 DhtWorld::~DhtWorld() = default;
@@ -239,7 +239,8 @@ void DhtWorld::warm_up(std::size_t lookups, Duration span) {
   // One action at a time: a million planned ones would be a gigabyte of closures.
   for (std::size_t i = 0; i < count; ++i) {
     const auto step = static_cast<std::int64_t>(i);
-    fabric_.run_until(begin + span / static_cast<std::int64_t>(count) * step);
+    // By whole milliseconds, as actions are.
+    fabric_.run_until(begin + span / static_cast<std::int64_t>(count) * step / 1ms * 1ms);
     if (live_.size() < 2) return;
     const PeerHandle origin = live_[i % live_.size()];
     const PeerHandle target = random_live();
@@ -332,18 +333,21 @@ std::vector<MeasuredLookup> DhtWorld::measure(std::size_t count, Duration span) 
   by_origin_.clear();
   by_target_.clear();
   open_ = count;
+  look_on();
   for (std::size_t i = 0; i < count; ++i) {
     fabric_.after(span * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(count),
                   [this, i] { begin_lookup(i); });
   }
   const Duration patience = span + 3 * config_.dht.lookup_deadline;
   (void)fabric_.run_until([&] { return open_ == 0; }, fabric_.now() + patience);
+  look_away();
   return std::exchange(measured_, {});
 }
 
 void DhtWorld::put_all(const std::vector<MeasuredValue>& values, Duration span) {
   getting_.clear();
   open_ = values.size();
+  look_on();
   for (std::size_t i = 0; i < values.size(); ++i) {
     fabric_.after(span * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(values.size()),
                   [this, i, &values] {
@@ -358,12 +362,14 @@ void DhtWorld::put_all(const std::vector<MeasuredValue>& values, Duration span) 
   }
   const Duration patience = span + 4 * config_.dht.lookup_deadline;
   (void)fabric_.run_until([&] { return open_ == 0; }, fabric_.now() + patience);
+  look_away();
   getting_.clear();
 }
 
 void DhtWorld::get_all(std::vector<MeasuredValue>& values, Duration span) {
   getting_.clear();
   open_ = values.size();
+  look_on();
   values_ = &values;
   for (std::size_t i = 0; i < values.size(); ++i) {
     fabric_.after(span * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(values.size()),
@@ -381,8 +387,34 @@ void DhtWorld::get_all(std::vector<MeasuredValue>& values, Duration span) {
   }
   const Duration patience = span + 4 * config_.dht.lookup_deadline;
   (void)fabric_.run_until([&] { return open_ == 0; }, fabric_.now() + patience);
+  look_away();
   values_ = nullptr;
   getting_.clear();
+}
+
+void DhtWorld::look_on() {
+  fabric_.set_sink([this](PeerHandle peer, dht::Event event) { on_event(peer, std::move(event)); });
+  fabric_.set_tap([this](PeerHandle from, PeerHandle to,
+                         const dht::Message& message) { on_message(from, to, message); },
+                  [this](PeerHandle, PeerHandle to, const dht::Message& message) {
+                    return concerns_measured(to, message);
+                  });
+}
+
+void DhtWorld::look_away() {
+  fabric_.set_sink({});
+  fabric_.set_tap({});
+}
+
+/// Whether `on_message` may have to do with it. Asked by several threads at once.
+bool DhtWorld::concerns_measured(PeerHandle to, const dht::Message& message) const {
+  if (const auto* found = std::get_if<dht::Found>(&message.body)) {
+    return values_ != nullptr && found->bytes;
+  }
+  if (const auto* answer = std::get_if<dht::ExpressAnswer>(&message.body)) {
+    return by_origin_.contains(to) || by_target_.contains(answer->node);
+  }
+  return std::holds_alternative<dht::Nodes>(message.body) && by_origin_.contains(to);
 }
 
 void DhtWorld::on_value(PeerHandle peer, const dht::Event& event) {

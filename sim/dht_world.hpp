@@ -45,6 +45,9 @@ struct DhtWorldConfig {
   Ratio clients{};
   std::size_t met_per_bucket = 60;
   Duration tier_period = 3min;
+  // Results depend on neither; see PeerFabricConfig.
+  std::size_t threads = 1;
+  std::uint64_t worth_threads = PeerFabricConfig().worth_threads;
 
   // An attack.
 
@@ -189,6 +192,10 @@ class DhtWorld {
   void begin_lookup(std::size_t index);
   void close_lookup(std::size_t index);
   void plan_end(PeerHandle peer, Duration session);
+  /// Hears of events, and of messages that concern what is measured; `look_away` ends it.
+  void look_on();
+  void look_away();
+  [[nodiscard]] bool concerns_measured(PeerHandle to, const dht::Message& message) const;
   void on_event(PeerHandle peer, dht::Event event);
   void on_message(PeerHandle from, PeerHandle to, const dht::Message& message);
   [[nodiscard]] bool is_known(PeerHandle origin, PeerHandle target) const;

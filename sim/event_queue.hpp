@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -71,6 +72,27 @@ class EventQueue {
     if (size_ == 0) return never;
     make_ready();
     return late_is_next() ? late_.front().at : current_[current_next_].at;
+  }
+
+  /// No event is before it, and it is no later than the next one's slot; `never` if there is none.
+  [[nodiscard]] Instant bound() const {
+    if (size_ == 0) return never;
+    if (current_next_ < current_.size() || !late_.empty())
+      return late_is_next() ? late_.front().at : current_[current_next_].at;
+    for (unsigned level = 0; level < level_count; ++level) {
+      const std::size_t index = next_occupied(level, digit(cursor_, level));
+      if (index != no_slot) return start_of(cursor_at(level, index));
+    }
+    return never;
+  }
+
+  /// Takes the next event if it is before `end`. The cursor does not move beyond that: whatever is
+  /// planned behind `end` finds its slot.
+  std::optional<Entry> pop_before(Instant end) {
+    if (size_ == 0 || !make_ready(end)) return std::nullopt;
+    if ((late_is_next() ? late_.front().at : current_[current_next_].at) >= end)
+      return std::nullopt;
+    return pop();
   }
 
   /// Takes the next event; the queue is not empty.
@@ -148,9 +170,20 @@ class EventQueue {
     slot.tail->entries[slot.tail->count++] = entry;
   }
 
-  /// Makes sure that the next event is in `current_` or `late_`; there is one.
-  void make_ready() {
-    if (current_next_ < current_.size() || !late_.empty()) return;
+  /// The cursor when it stands at this slot.
+  [[nodiscard]] std::uint64_t cursor_at(unsigned level, std::size_t index) const {
+    const unsigned shift = level * level_bits;
+    const std::uint64_t below_and_here = (std::uint64_t{1} << (shift + level_bits)) - 1;
+    return (cursor_ & ~below_and_here) | (static_cast<std::uint64_t>(index) << shift);
+  }
+  static Instant start_of(std::uint64_t tick) {
+    return Instant{Duration{static_cast<std::int64_t>(tick << tick_bits)}};
+  }
+
+  /// Makes sure that the next event is in `current_` or `late_`; there is one. False if its slot
+  /// begins at `end` or later, and then the cursor is before that.
+  bool make_ready(Instant end = never) {
+    if (current_next_ < current_.size() || !late_.empty()) return true;
     unsigned level = 0;
     while (true) {
       QM_ASSERT(level < level_count);
@@ -159,11 +192,14 @@ class EventQueue {
         ++level;
         continue;
       }
-      const unsigned shift = level * level_bits;
-      const std::uint64_t below_and_here = (std::uint64_t{1} << (shift + level_bits)) - 1;
-      cursor_ = (cursor_ & ~below_and_here) | (static_cast<std::uint64_t>(index) << shift);
+      const std::uint64_t cursor = cursor_at(level, index);
+      if (start_of(cursor) >= end) return false;
+      cursor_ = cursor;
       Chunk* chunks = take_slot(level, index);
-      if (level == 0) return load(chunks);
+      if (level == 0) {
+        load(chunks);
+        return true;
+      }
       deal_out(chunks);
       level = 0;
     }
@@ -206,7 +242,7 @@ class EventQueue {
       chunk = release(chunk);
     }
     sort_current();
-    current_end_ = Instant{Duration{static_cast<std::int64_t>((cursor_ + 1) << tick_bits)}};
+    current_end_ = start_of(cursor_ + 1);
   }
 
   void sort_current() {

@@ -119,5 +119,47 @@ TEST(EventQueueBench, compares_two_queues_that_agree_on_the_order) {
   EXPECT_EQ(report.ratio, 1);
 }
 
+// As windows of a PeerFabric take them: up to an end, then more is planned behind it.
+TEST(EventQueue, pop_before_gives_the_same_order_and_never_what_is_later) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Rng rng(seed);
+    EventQueue<Id> queue;
+    std::priority_queue<Reference, std::vector<Reference>, std::greater<>> reference;
+    Instant end{};
+    std::uint64_t next_id = 0;
+    for (int window = 0; window < 400; ++window) {
+      for (std::uint64_t i = rng.below(12); i > 0; --i) {
+        const Instant at = std::min(end + random_delay(rng), EventQueue<Id>::latest);
+        queue.push(at, {next_id});
+        reference.push({at, next_id++});
+      }
+      const Instant bound = queue.bound();
+      ASSERT_LE(bound, reference.empty() ? never : reference.top().at);
+      const Instant from = reference.empty() ? end : std::max(end, bound);
+      end = std::min(from + random_delay(rng), EventQueue<Id>::latest);
+      while (const auto entry = queue.pop_before(end)) {
+        ASSERT_FALSE(reference.empty());
+        ASSERT_LT(entry->at, end);
+        ASSERT_EQ(entry->at, reference.top().at);
+        ASSERT_EQ(entry->payload.value, reference.top().id);
+        reference.pop();
+      }
+      ASSERT_TRUE(reference.empty() || reference.top().at >= end);
+      ASSERT_EQ(queue.size(), reference.size());
+    }
+  }
+}
+
+// Whoever begins a window at the bound comes to the next event in a few steps.
+TEST(EventQueue, the_bound_closes_in_on_an_event_far_away) {
+  EventQueue<Id> queue;
+  const Instant at{Duration{24h} + 12345ns};
+  queue.push(at, {7});
+  int steps = 0;
+  for (; !queue.pop_before(queue.bound() + 1ns); ++steps)
+    ASSERT_LT(steps, 8);
+  EXPECT_EQ(queue.bound(), never);
+}
+
 }  // namespace
 }  // namespace quicmesh::sim

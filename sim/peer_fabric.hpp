@@ -12,28 +12,35 @@
 //
 // The other end is up one and a half round trips after the dialler asked, the dialler half a round
 // trip later: it speaks only when it has been told that its certificate was taken. A dial that
-// nobody answers ends in `Unreachable` at the dial's time-out. Of two simultaneous dials the older
-// one wins. Only who dialled closes, as with DhtHost: what the other side needs no more is spare
-// until then, and up again at once if it is wanted. Whoever is stopped without a word is missed by
-// its peers at the idle time-out, and with a goodbye half a round trip later. Messages of a
-// connection arrive in order.
+// nobody answers ends in `Unreachable` at the dial's time-out. Of two simultaneous dials one wins.
+// Only who dialled closes, as with DhtHost: what the other side needs no more is spare until then,
+// and up again at once if it is wanted. Whoever is stopped without a word is missed by its peers at
+// the idle time-out, and with a goodbye half a round trip later. Messages of a connection arrive in
+// order.
 //
 // Tiers: a node's last 64 round trips are clustered (tiers/) every `tier_period`, and told to the
 // core if they have changed.
 //
-// Everything follows from the seed and the calls; events of one instant happen in the order in
-// which they were planned. The trace hash covers every event that happened.
+// Threads: peers are dealt into a fixed number of shards (peer_shard.hpp), which run side by side
+// through windows of virtual time no longer than the shortest way between two peers: what one does
+// in a window matters to another only after it (conservative simulation with lookahead; Chandy &
+// Misra 1979, "Distributed simulation: a case study in design and verification of distributed
+// programs"; Nicol 1993, "The cost of conservative synchronization in parallel discrete event
+// simulation"). A window begins at the earliest thing planned, so empty time costs nothing, and
+// ends before the next action: actions and commands, which may change anything, happen alone.
+// Windows, shards and the order in which messages between shards are taken in follow from the seed
+// and the calls, never from the threads.
+//
+// So everything follows from the seed and the calls. Actions of an instant come before what happens
+// to peers in it; what happens to the peers of one shard, in the order in which it was planned. The
+// trace hash covers every event that happened, shard by shard.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
-#include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -41,118 +48,100 @@
 #include "base/assert.hpp"
 #include "base/hash.hpp"
 #include "base/peer_core.hpp"
+#include "sim/barrier_pool.hpp"
 #include "sim/event_queue.hpp"
-#include "sim/peer_ends.hpp"
-#include "sim/peer_network.hpp"
-#include "tiers/tier_watch.hpp"
+#include "sim/peer_fabric_config.hpp"
+#include "sim/peer_shard.hpp"
 
 namespace quicmesh::sim {
-
-struct PeerFabricConfig {
-  std::uint64_t seed = 1;
-  Ratio loss{};                 // of a packet
-  Duration idle_timeout = 30s;  // as in QuicConfig
-  Duration dial_timeout = 10s;  // QuicConfig::handshake_timeout
-  Duration tier_period = 3min;  // zero: no tiers are told
-};
-
-enum class Departure : std::uint8_t { silent, with_goodbye };
-
-struct PeerFabricCounters {
-  std::uint64_t events = 0;
-  std::uint64_t dials = 0;
-  std::uint64_t handshakes = 0;   // that both sides took part in
-  std::uint64_t connections = 0;  // that came of them; the others were given up meanwhile
-  std::uint64_t handshake_bytes = 0;
-  std::uint64_t unreachable = 0;
-  std::uint64_t lost_connections = 0;  // by the idle time-out
-  std::uint64_t messages = 0;
-  std::uint64_t message_bytes = 0;
-  std::uint64_t not_up = 0;    // messages to a peer that was not up
-  std::uint64_t too_late = 0;  // messages whose connection had gone
-  std::uint64_t clusterings = 0;
-};
 
 template <PeerCore Core>
 class PeerFabric {
  public:
   using Message = typename Core::Message;
   using Event = typename Core::Event;
-  /// Gets each event of a core. May call anything of the fabric but `run_*`.
-  using Sink = std::function<void(PeerHandle, Event)>;
+  /// Gets each event of a core: within a command at once, else after the window in which it
+  /// happened, in the order of time, while `now` is its instant. Changes nothing of the fabric.
+  using Sink = decltype(PeerWatch<Core>::sink);
+  /// Sees each message just before its receiver does, under the same terms: from, to, message.
+  using Tap = decltype(PeerWatch<Core>::tap);
+  /// Which messages the tap wants to see; the others cost nothing. Several threads ask it at once,
+  /// in the middle of a window: what it reads is changed by actions, sink and tap alone.
+  using Wants = decltype(PeerWatch<Core>::wants);
 
   /// Virtual time begins here and not at zero, so that no core takes `Instant{}` for now.
   static constexpr Instant start{1000s};
+  /// Actions are done at whole ones of these; each instant that has some ends a window.
+  static constexpr Duration action_step = 1ms;
 
   PeerFabric(const PeerFabricConfig& config, LatencyModel model, Sink sink = {})
       : config_(config),
-        rng_(Rng(config.seed).fork("fabric")),
-        network_(std::move(model), config.loss, rng_.fork("network")),
-        sink_(std::move(sink)) {}
+        network_(std::move(model), config.loss),
+        watch_{std::move(sink), {}, {}},
+        pool_(std::clamp<std::size_t>(config.threads, 1, PeerFabricConfig::shards),
+              [this](std::size_t thread) { run_shards(thread); }) {
+    const Rng rng = Rng(config.seed).fork("fabric");
+    for (std::size_t number = 0; number < PeerFabricConfig::shards; ++number)
+      shards_.push_back(std::make_unique<Shard>(number, config_, network_, watch_, rng));
+  }
+  PeerFabric(const PeerFabric&) = delete;
+  PeerFabric& operator=(const PeerFabric&) = delete;
 
   [[nodiscard]] PeerNetwork& network() { return network_; }
   [[nodiscard]] const PeerNetwork& network() const { return network_; }
   [[nodiscard]] Instant now() const { return now_; }
-  [[nodiscard]] const PeerFabricCounters& counters() const { return counters_; }
-  [[nodiscard]] std::uint64_t trace_hash() const { return hash_; }
-  void set_sink(Sink sink) { sink_ = std::move(sink); }
-  /// Sees each message just before its receiver does: from, to, message.
-  using Tap = std::function<void(PeerHandle, PeerHandle, const Message&)>;
-  void set_tap(Tap tap) { tap_ = std::move(tap); }
+  [[nodiscard]] PeerFabricCounters counters() const {
+    PeerFabricCounters all;
+    all.events = actions_done_;
+    for (const auto& shard : shards_)
+      all += shard->counters();
+    return all;
+  }
+  [[nodiscard]] std::uint64_t trace_hash() const {
+    std::uint64_t hash = hash_;
+    for (const auto& shard : shards_)
+      hash = hash_combine(hash, shard->hash());
+    return hash;
+  }
+  [[nodiscard]] std::size_t threads() const { return pool_.threads(); }
+  void set_sink(Sink sink) { watch_.sink = std::move(sink); }
+  void set_tap(Tap tap, Wants wants = {}) {
+    watch_.tap = std::move(tap);
+    watch_.wants = std::move(wants);
+  }
 
   /// Runs `core` as `peer`, which the network contains and which runs nothing.
   void start_core(PeerHandle peer, std::unique_ptr<Core> core) {
     QM_ASSERT(network_.contains(peer));
-    if (index(peer) >= nodes_.size()) nodes_.resize(index(peer) + 1);
-    Node& node = nodes_[index(peer)];
-    QM_ASSERT(node.core == nullptr && core != nullptr);
-    node.core = std::move(core);
-    node.timer = never;
-    ++node.runs;
+    started_ = std::max(started_, static_cast<std::uint32_t>(peer) + 1);
     ++running_;
-    if (config_.tier_period > Duration{}) plan_tiers(peer);
-    drain(peer);
+    shard_of(peer).start_core(peer, std::move(core));
   }
 
   /// Ends the core of `peer`, if it runs one.
   void stop_core(PeerHandle peer, Departure departure) {
     if (!runs(peer)) return;
-    Node& node = nodes_[index(peer)];
-    for (const PeerEnd& end : node.ends.take()) {
-      const Duration noticed = departure == Departure::silent ? config_.idle_timeout
-                                                              : network_.transit(rtt_of(peer, end));
-      plan(now_ + noticed, Kind::gone, end.peer, peer, end.connection);
-    }
-    node.core.reset();
-    node.recent.reset();
+    shard_of(peer).stop_core(peer, departure);
     --running_;
   }
 
-  [[nodiscard]] bool runs(PeerHandle peer) const {
-    return index(peer) < nodes_.size() && nodes_[index(peer)].core != nullptr;
-  }
+  [[nodiscard]] bool runs(PeerHandle peer) const { return shard_of(peer).runs(peer); }
   [[nodiscard]] std::size_t running() const { return running_; }
-  [[nodiscard]] const Core& core(PeerHandle peer) const { return *nodes_[index(peer)].core; }
+  [[nodiscard]] const Core& core(PeerHandle peer) const { return shard_of(peer).core(peer); }
   [[nodiscard]] const std::vector<PeerEnd>& ends(PeerHandle peer) const {
-    return nodes_[index(peer)].ends.all();
+    return shard_of(peer).ends(peer);
   }
 
   /// Calls `mutate(core, now)` on the running core of `peer`, then drains it; returns its result.
   template <class Mutate>
   auto command(PeerHandle peer, Mutate&& mutate) {
-    Core& target = *nodes_[index(peer)].core;
-    if constexpr (std::is_void_v<std::invoke_result_t<Mutate, Core&, Instant>>) {
-      std::forward<Mutate>(mutate)(target, now_);
-      drain(peer);
-    } else {
-      auto result = std::forward<Mutate>(mutate)(target, now_);
-      drain(peer);
-      return result;
-    }
+    return shard_of(peer).command(peer, std::forward<Mutate>(mutate));
   }
 
-  /// Has `action` done `delay` from now.
+  /// Has `action` done `delay` from now, or up to an `action_step` later. It may call anything of
+  /// the fabric but `run_*`.
   void after(Duration delay, std::function<void()> action) {
+    QM_ASSERT(!telling_);
     std::uint32_t slot = 0;
     if (free_actions_.empty()) {
       slot = static_cast<std::uint32_t>(actions_.size());
@@ -162,42 +151,25 @@ class PeerFabric {
       free_actions_.pop_back();
     }
     actions_[slot] = std::move(action);
-    plan(now_ + delay, Kind::action, no_peer, no_peer, slot);
+    const Duration at = (now_ + delay).time_since_epoch() + action_step - Duration{1};
+    agenda_.push(Instant{at - at % action_step}, slot);
   }
 
   /// Cuts peers apart: each goes to the side that `side_of` names. Connections across the cut are
   /// lost at the idle time-out if it lasts so long; `heal` ends it.
   template <class SideOf>
   void cut(SideOf&& side_of) {
-    for (std::uint32_t i = 0; i < nodes_.size(); ++i)
+    for (std::uint32_t i = 0; i < started_; ++i)
       network_.set_side(PeerHandle{i}, side_of(PeerHandle{i}));
-    for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
-      for (const PeerEnd& end : nodes_[i].ends.all()) {
-        if (!network_.contains(end.peer) || !network_.is_cut(PeerHandle{i}, end.peer)) continue;
-        plan(now_ + config_.idle_timeout, Kind::starved, PeerHandle{i}, end.peer, end.connection);
-      }
-    }
+    for (std::uint32_t i = 0; i < started_; ++i)
+      shard_of(PeerHandle{i}).cut_off(PeerHandle{i});
   }
   void heal() { network_.heal(); }
 
   /// A round trip of `peer` that was measured by other means than a connection of this run.
-  void observe_rtt(PeerHandle peer, Duration rtt) {
-    Node& node = nodes_[index(peer)];
-    if (config_.tier_period == Duration{}) return;
-    if (node.recent == nullptr) node.recent = std::make_unique<RecentRtts>();
-    node.recent->add(rtt);
-  }
+  void observe_rtt(PeerHandle peer, Duration rtt) { shard_of(peer).observe_rtt(peer, rtt); }
   /// Clusters at once what was observed.
-  void cluster_now(PeerHandle peer) {
-    Node& node = nodes_[index(peer)];
-    if (node.recent == nullptr || !std::exchange(node.recent->changed, false)) return;
-    ++counters_.clusterings;
-    std::array<LogRtt, RecentRtts::max> rtts = node.recent->rtts;
-    const LatencyTiers tiers = cluster_tiers(std::span(rtts).first(node.recent->count));
-    if (tiers == node.recent->told) return;
-    node.recent->told = tiers;
-    input(peer, peer::TiersChanged{tiers});
-  }
+  void cluster_now(PeerHandle peer) { shard_of(peer).cluster_now(peer); }
 
   /// Lets everything happen that is planned up to and at `until`; then it is `until`.
   void run_until(Instant until) {
@@ -205,419 +177,135 @@ class PeerFabric {
   }
   void run_for(Duration span) { run_until(now_ + span); }
 
-  /// Until `reached` holds, which is asked before the first event and after each, or until `until`.
-  /// Whether it holds.
+  /// Until `reached` holds, which is asked first and after each action and window, or until
+  /// `until`. Whether it holds.
   template <class Reached>
   bool run_until(Reached&& reached, Instant until) {
-    // An event at the end, so that the queue need not look beyond: its wheel would follow, and
-    // whatever is planned behind it goes to a slower heap.
-    const std::uint32_t pause = ++pauses_;
-    plan(std::max(now_, until), Kind::pause, no_peer, no_peer, pause);
     while (!reached()) {
-      if (step() == pause) return false;
+      const Instant action = agenda_.next_time();
+      Instant next = never;
+      for (const auto& shard : shards_)
+        next = std::min(next, shard->next());
+      next = std::max(next, now_);
+      if (std::min(action, next) > until) {
+        now_ = std::max(now_, until);
+        return false;
+      }
+      if (action <= next) {
+        act();
+      } else {
+        run_window(std::min({next + PeerNetwork::transit_min, action, until + Duration{1}}));
+        now_ = std::min(window_end_, until);
+      }
     }
     return true;
   }
 
-  [[nodiscard]] std::size_t pending() const { return queue_.size(); }
+  [[nodiscard]] std::size_t pending() const {
+    std::size_t pending = agenda_.size();
+    for (const auto& shard : shards_)
+      pending += shard->pending();
+    return pending;
+  }
 
   /// Bytes of the fabric's own records, cores not included.
   [[nodiscard]] std::size_t memory() const {
-    std::size_t bytes = network_.memory() + nodes_.capacity() * sizeof(Node) +
-                        letters_.capacity() * sizeof(Letter) + queue_.size() * sizeof(QueueEntry);
-    for (const Node& node : nodes_)
-      bytes += node.ends.memory() + (node.recent != nullptr ? sizeof(RecentRtts) : 0);
+    std::size_t bytes = network_.memory();
+    for (const auto& shard : shards_)
+      bytes += shard->memory();
     return bytes;
   }
 
  private:
-  enum class Kind : std::uint8_t {
-    dial,     // arrives at `node`, from `other`
-    stands,   // the connection to `other` is up at `node`
-    direct,   // it has been punched; `node` dialled
-    give_up,  // the dial of `other`
-    message,  // `ref` is the letter
-    wanted,   // the connection to `other` was spare, and `node` asks for one
-    gone,     // `other` has closed, or is silent
-    starved,  // nothing has come from `other` across a cut
-    closed,   // `node`'s own Close has been carried out
-    timer,
-    tiers,
-    action,
-    pause,  // where `run_until` stops
-  };
-  struct Planned {
-    std::uint32_t node = 0;
-    std::uint32_t other = 0;
-    std::uint32_t ref = 0;
-    Kind kind{};
-  };
-  using Queue = EventQueue<Planned>;
-  using QueueEntry = typename Queue::Entry;
+  using Shard = PeerShard<Core>;
 
-  struct RecentRtts {
-    static constexpr std::size_t max = 64;
-    std::array<LogRtt, max> rtts{};
-    std::uint8_t next = 0;
-    std::uint8_t count = 0;
-    bool changed = false;
-    LatencyTiers told;
-
-    void add(Duration rtt) {
-      rtts[next] = log_rtt(rtt);
-      next = static_cast<std::uint8_t>((next + 1U) % max);
-      count = static_cast<std::uint8_t>(std::min<std::size_t>(count + 1U, max));
-      changed = true;
-    }
-  };
-  struct Node {
-    std::unique_ptr<Core> core;
-    std::unique_ptr<RecentRtts> recent;
-    PeerEnds ends;
-    Instant timer = never;            // the earliest planned
-    std::uint32_t runs = 0;           // how many cores there were
-    std::uint32_t idle_timeouts = 0;  // timeouts in a row in which no time passed
-  };
-  struct Letter {
-    Message message;
-    std::uint32_t connection = 0;
-  };
-
-  static constexpr std::uint32_t connection_mask = (1U << 28U) - 1;
-  static constexpr std::uint32_t idle_timeouts_max = 1000;
-
-  static std::size_t index(PeerHandle peer) { return static_cast<std::size_t>(peer); }
-  static std::uint32_t number(PeerHandle peer) { return static_cast<std::uint32_t>(peer); }
-
-  [[nodiscard]] Duration rtt_of(PeerHandle peer, const PeerEnd& end) const {
-    return network_.rtt(peer, end.peer, end.relayed != 0);
+  [[nodiscard]] const Shard& shard_of(PeerHandle peer) const {
+    return *shards_[Shard::number_of(peer)];
   }
-  [[nodiscard]] PeerEnd* find(PeerHandle peer, PeerHandle other) {
-    return index(peer) < nodes_.size() ? nodes_[index(peer)].ends.find(other) : nullptr;
-  }
-  [[nodiscard]] PeerEnd* find(PeerHandle peer, PeerHandle other, std::uint32_t connection) {
-    PeerEnd* end = find(peer, other);
-    return end != nullptr && end->connection == connection ? end : nullptr;
+  /// To change something of it, now.
+  [[nodiscard]] Shard& shard_of(PeerHandle peer) {
+    QM_ASSERT(!telling_);
+    Shard& shard = *shards_[Shard::number_of(peer)];
+    shard.set_now(now_);
+    return shard;
   }
 
-  void plan(Instant at, Kind kind, PeerHandle node, PeerHandle other, std::uint32_t ref) {
-    queue_.push(at, {number(node), number(other), ref, kind});
-  }
-
-  // Lets the next event happen; the number of the pause if it was one, else 0.
-  std::uint32_t step() {
-    const QueueEntry entry = queue_.pop();
+  /// The next action.
+  void act() {
+    const auto entry = agenda_.pop();
     now_ = entry.at;
-    if (entry.payload.kind == Kind::pause) return entry.payload.ref;
-    ++counters_.events;
-    happen(entry.payload);
-    return 0;
+    ++actions_done_;
+    hash_ = hash_combine(hash_, static_cast<std::uint64_t>(now_.time_since_epoch().count()));
+    const auto action = std::exchange(actions_[entry.payload], nullptr);
+    free_actions_.push_back(entry.payload);
+    action();
   }
 
-  void happen(const Planned& event) {
-    const PeerHandle node{event.node};
-    const PeerHandle other{event.other};
-    if (event.kind == Kind::timer) return on_timer(node);
-    fold(static_cast<std::uint64_t>(event.kind), std::uint64_t{event.node} << 32U | event.other);
-    switch (event.kind) {
-      case Kind::dial:
-        return on_dial(node, other, event.ref);
-      case Kind::stands:
-        return on_stands(node, other, event.ref);
-      case Kind::direct:
-        return on_direct(node, other, event.ref);
-      case Kind::give_up:
-        return on_give_up(node, other, event.ref);
-      case Kind::message:
-        return on_message(node, other, event.ref);
-      case Kind::wanted:
-        return on_wanted(node, other, event.ref);
-      case Kind::gone:
-        return on_gone(node, other, event.ref);
-      case Kind::starved:
-        if (network_.is_cut(node, other)) on_gone(node, other, event.ref);
-        return;
-      case Kind::closed:
-        if (const PeerEnd* end = find(node, other, event.ref);
-            end != nullptr && end->state() == EndState::closing) {
-          nodes_[index(node)].ends.erase(other);
-          input(node, peer::Down{other});
-        }
-        return;
-      case Kind::tiers:
-        if (runs(node) && nodes_[index(node)].runs == event.ref) {
-          cluster_now(node);
-          if (runs(node)) plan_tiers(node);
-        }
-        return;
-      case Kind::action: {
-        const auto action = std::exchange(actions_[event.ref], nullptr);
-        free_actions_.push_back(event.ref);
-        return action();
-      }
-      case Kind::timer:
-      case Kind::pause:
-        break;
-    }
-  }
-
-  void fold(std::uint64_t a, std::uint64_t b) {
-    const auto ns = static_cast<std::uint64_t>(now_.time_since_epoch().count());
-    hash_ = hash_combine(hash_, hash_combine(ns ^ (a << 56U), b));
-  }
-
-  // What cores ask for.
-
-  void drain(PeerHandle peer) {
-    while (runs(peer)) {
-      if (auto output = nodes_[index(peer)].core->poll_output()) {
-        std::visit([&](auto& what) { carry_out(peer, what); }, *output);
-      } else if (auto event = nodes_[index(peer)].core->poll_event()) {
-        if (sink_) sink_(peer, std::move(*event));
-      } else {
-        return plan_timer(peer);
-      }
-    }
-  }
-
-  template <class Input>
-  void input(PeerHandle peer, Input what) {
-    if (!runs(peer)) return;
-    nodes_[index(peer)].core->handle(now_, std::move(what));
-    drain(peer);
-  }
-
-  void carry_out(PeerHandle peer, const peer::Open& open) {
-    if (open.peer == peer) return;
-    if (const PeerEnd* standing = find(peer, open.peer)) {
-      if (standing->state() != EndState::spare) return;
-      return plan(now_, Kind::wanted, peer, open.peer, standing->connection);
-    }
-    PeerEnd end;
-    end.peer = open.peer;
-    end.connection = ++connections_ & connection_mask;
-    end.set(EndState::opening);
-    ++counters_.dials;
-    plan(now_ + config_.dial_timeout, Kind::give_up, peer, open.peer, end.connection);
-    if (network_.contains(open.peer)) {
-      end.relayed = network_.begins_relayed(open.peer) ? 1 : 0;
-      const Duration there = network_.first_transit(rtt_of(peer, end));
-      plan(now_ + there, Kind::dial, open.peer, peer, end.connection);
-    }
-    nodes_[index(peer)].ends.put(end);
-  }
-
-  void carry_out(PeerHandle peer, const peer::Close& close) {
-    PeerEnd* end = find(peer, close.peer);
-    if (end == nullptr || end->state() == EndState::closing) return;
-    if (end->accepted != 0) {
-      if (end->state() == EndState::up) end->set(EndState::spare);
-      return;
-    }
-    const std::uint32_t connection = end->connection;
-    if (network_.contains(close.peer)) {
-      plan(now_ + network_.transit(rtt_of(peer, *end)), Kind::gone, close.peer, peer, connection);
-    }
-    if (end->state() == EndState::up) {
-      end->set(EndState::closing);
-      plan(now_, Kind::closed, peer, close.peer, connection);
+  void run_window(Instant end) {
+    window_end_ = end;
+    filled_ = 1 - filled_;
+    const std::uint64_t before = happened_;
+    if (worth_threads_) {
+      pool_.run();
     } else {
-      nodes_[index(peer)].ends.erase(close.peer);
+      for (const auto& shard : shards_)
+        shard->run_window(shards_, filled_, window_end_);
     }
+    happened_ = 0;
+    for (const auto& shard : shards_)
+      happened_ += shard->events();
+    // A window is much like the one before.
+    worth_threads_ = happened_ - before >= config_.worth_threads;
+    tell();
   }
 
-  void carry_out(PeerHandle peer, peer::Send<Message>& send) {
-    const PeerEnd* end = find(peer, send.to);
-    if (end == nullptr || (end->state() != EndState::up && end->state() != EndState::spare)) {
-      ++counters_.not_up;
-      return;
-    }
-    const std::uint64_t bytes = wire_size(send.message) + PeerNetwork::packet_overhead;
-    ++counters_.messages;
-    counters_.message_bytes += bytes;
-    fold(bytes, std::uint64_t{number(peer)} << 32U | number(send.to));
-    Instant arrival = now_ + network_.transit(rtt_of(peer, *end), bytes);
-    if (network_.lossy()) arrival = in_order(peer, end->connection, arrival);
-    std::uint32_t slot = 0;
-    if (free_letters_.empty()) {
-      slot = static_cast<std::uint32_t>(letters_.size());
-      letters_.push_back({std::move(send.message), end->connection});
-    } else {
-      slot = free_letters_.back();
-      free_letters_.pop_back();
-      letters_[slot] = {std::move(send.message), end->connection};
-    }
-    plan(arrival, Kind::message, send.to, peer, slot);
+  /// What a thread does in a window.
+  void run_shards(std::size_t thread) {
+    for (std::size_t i = thread; i < shards_.size(); i += pool_.threads())
+      shards_[i]->run_window(shards_, filled_, window_end_);
   }
 
-  // What was sent before and is still under way holds up what comes after it.
-  Instant in_order(PeerHandle from, std::uint32_t connection, Instant arrival) {
-    if (held_.size() >= 2 * held_checked_) {
-      std::erase_if(held_, [&](const auto& entry) { return entry.second <= now_; });
-      held_checked_ = std::max<std::size_t>(1024, held_.size());
-    }
-    Instant& last = held_[std::uint64_t{number(from)} << 32U | connection];
-    return last = std::max(last, arrival);
-  }
-
-  void plan_timer(PeerHandle peer) {
-    Node& node = nodes_[index(peer)];
-    const Instant due = std::max(node.core->poll_timeout(), now_);
-    if (due >= node.timer || due > Queue::latest) return;
-    node.timer = due;
-    plan(due, Kind::timer, peer, no_peer, 0);
-  }
-
-  void plan_tiers(PeerHandle peer) {
-    const Duration period = config_.tier_period;
-    plan(now_ + rng_.between(period * 7 / 8, period * 9 / 8), Kind::tiers, peer, no_peer,
-         nodes_[index(peer)].runs);
-  }
-
-  // What happens.
-
-  void on_timer(PeerHandle peer) {
-    if (!runs(peer) || nodes_[index(peer)].timer != now_) return;  // an earlier one came since
-    Node& node = nodes_[index(peer)];
-    node.timer = never;
-    if (node.core->poll_timeout() > now_) return plan_timer(peer);
-    fold(static_cast<std::uint64_t>(Kind::timer), number(peer));
-    node.core->handle_timeout(now_);
-    node.idle_timeouts = node.core->poll_timeout() <= now_ ? node.idle_timeouts + 1 : 0;
-    QM_ASSERT(node.idle_timeouts < idle_timeouts_max);  // a core keeps time from passing
-    drain(peer);
-  }
-
-  void on_dial(PeerHandle peer, PeerHandle dialler, std::uint32_t connection) {
-    const PeerEnd* from = find(dialler, peer, connection);
-    if (from == nullptr || from->state() != EndState::opening || from->accepted != 0) return;
-    if (network_.is_cut(peer, dialler)) {
-      return plan(now_ + PeerNetwork::cut_retry, Kind::dial, peer, dialler, connection);
-    }
-    if (!runs(peer)) return;
-    if (const PeerEnd* own = find(peer, dialler)) {
-      if (own->state() == EndState::opening && own->accepted == 0) {
-        if (own->connection < connection) return;  // our own dial is the older one
-      } else if (own->state() == EndState::up || own->state() == EndState::spare) {
-        // The dialler has given it up, and we have not heard of it yet.
-        nodes_[index(peer)].ends.erase(dialler);
-        input(peer, peer::Down{dialler});
-        if (!runs(peer)) return;
+  /// Tells what was seen in the window.
+  void tell() {
+    told_.clear();
+    for (const auto& shard : shards_)
+      for (auto& seen : shard->seen())
+        told_.push_back(&seen);
+    if (told_.empty()) return;
+    std::ranges::stable_sort(told_, {}, [](const auto* seen) { return seen->at; });
+    telling_ = true;
+    for (auto* seen : told_) {
+      now_ = seen->at;
+      if (auto* tapped = std::get_if<typename Shard::Tapped>(&seen->what)) {
+        if (watch_.tap) watch_.tap(tapped->from, seen->peer, tapped->message);
+      } else if (watch_.sink) {
+        watch_.sink(seen->peer, std::move(std::get<Event>(seen->what)));
       }
     }
-    PeerEnd end;
-    end.peer = dialler;
-    end.connection = connection & connection_mask;
-    end.set(EndState::opening);
-    end.accepted = 1;
-    end.relayed = from->relayed;
-    nodes_[index(peer)].ends.put(end);
-    ++counters_.handshakes;
-    counters_.handshake_bytes += PeerNetwork::handshake_bytes;
-    const Duration rtt = rtt_of(peer, end);
-    // Our flight, the dialler's certificate and Finished, our word that we took them.
-    const Instant here = now_ + network_.first_transit(rtt) + network_.handshake_transit(rtt);
-    const Instant there = here + network_.handshake_transit(rtt);
-    plan(here, Kind::stands, peer, dialler, connection);
-    plan(there, Kind::stands, dialler, peer, connection);
-    if (end.relayed == 0) return;
-    if (const auto punching = network_.punching_time(dialler, peer)) {
-      plan(there + *punching, Kind::direct, dialler, peer, connection);
-    }
-  }
-
-  void on_stands(PeerHandle peer, PeerHandle other, std::uint32_t connection) {
-    PeerEnd* end = find(peer, other, connection);
-    if (end == nullptr || end->state() != EndState::opening) return;
-    end->set(EndState::up);
-    if (end->accepted == 0) ++counters_.connections;
-    const Duration rtt = rtt_of(peer, *end);
-    observe_rtt(peer, rtt);
-    input(peer, peer::Up{other, rtt});
-  }
-
-  void on_wanted(PeerHandle peer, PeerHandle other, std::uint32_t connection) {
-    PeerEnd* end = find(peer, other, connection);
-    if (end == nullptr || end->state() != EndState::spare) return;
-    end->set(EndState::up);
-    input(peer, peer::Up{other, rtt_of(peer, *end)});
-  }
-
-  void on_direct(PeerHandle dialler, PeerHandle other, std::uint32_t connection) {
-    if (network_.is_cut(dialler, other)) return;
-    for (const auto& [peer, far] : {std::pair(dialler, other), std::pair(other, dialler)}) {
-      PeerEnd* end = find(peer, far, connection);
-      if (end == nullptr || end->relayed == 0) continue;
-      end->relayed = 0;
-      if (end->state() != EndState::up) continue;
-      const Duration rtt = network_.rtt(peer, far);
-      observe_rtt(peer, rtt);
-      input(peer, peer::PathChanged{far, rtt});
-    }
-  }
-
-  void on_give_up(PeerHandle peer, PeerHandle other, std::uint32_t connection) {
-    const PeerEnd* end = find(peer, other, connection);
-    if (end == nullptr || end->state() != EndState::opening) return;
-    nodes_[index(peer)].ends.erase(other);
-    ++counters_.unreachable;
-    input(peer, peer::Unreachable{other});
-  }
-
-  void on_message(PeerHandle peer, PeerHandle from, std::uint32_t slot) {
-    const std::uint32_t connection = letters_[slot].connection;
-    const PeerEnd* end = find(peer, from, connection);
-    if (end == nullptr || end->state() == EndState::closing) {
-      ++counters_.too_late;
-      letters_[slot].message = Message{};
-      free_letters_.push_back(slot);
-      return;
-    }
-    if (network_.is_cut(peer, from)) {
-      return plan(now_ + PeerNetwork::cut_retry, Kind::message, peer, from, slot);
-    }
-    if (end->state() == EndState::opening) on_stands(peer, from, connection);
-    Message message = std::move(letters_[slot].message);
-    free_letters_.push_back(slot);
-    if (find(peer, from, connection) == nullptr) return;
-    if (tap_) tap_(from, peer, message);
-    input(peer, peer::Received<Message>{from, std::move(message)});
-  }
-
-  void on_gone(PeerHandle peer, PeerHandle other, std::uint32_t connection) {
-    const PeerEnd* end = find(peer, other, connection);
-    if (end == nullptr) return;
-    const EndState state = end->state();
-    const bool dialled = end->accepted == 0;
-    nodes_[index(peer)].ends.erase(other);
-    ++counters_.lost_connections;
-    if (state != EndState::opening) {
-      input(peer, peer::Down{other});
-    } else if (dialled) {
-      ++counters_.unreachable;
-      input(peer, peer::Unreachable{other});
-    }
+    telling_ = false;
+    for (const auto& shard : shards_)
+      shard->seen().clear();
   }
 
   PeerFabricConfig config_;
-  Rng rng_;
   PeerNetwork network_;
-  Sink sink_;
-  Tap tap_;
+  PeerWatch<Core> watch_;
+  std::vector<std::unique_ptr<Shard>> shards_;
   Instant now_ = start;
-  Queue queue_;
-  std::vector<Node> nodes_;  // by handle
+  Instant window_end_ = start;
+  std::uint64_t happened_ = 0;  // events of peers in all
+  bool worth_threads_ = false;
+  unsigned filled_ = 0;        // which outboxes
+  std::uint32_t started_ = 0;  // handles below it may have run
   std::size_t running_ = 0;
-  std::uint32_t connections_ = 0;
-  std::uint32_t pauses_ = 0;
-  std::vector<Letter> letters_;
-  std::vector<std::uint32_t> free_letters_;
-  std::unordered_map<std::uint64_t, Instant> held_;  // the last arrival, by sender and connection
-  std::size_t held_checked_ = 512;
+  EventQueue<std::uint32_t> agenda_;  // of actions
   std::vector<std::function<void()>> actions_;
   std::vector<std::uint32_t> free_actions_;
-  PeerFabricCounters counters_;
+  std::uint64_t actions_done_ = 0;
   std::uint64_t hash_ = 0x51C1'77EB'0F1A'33D5U;
+  std::vector<typename Shard::Seen*> told_;
+  bool telling_ = false;
+  BarrierPool pool_;  // ends before what its threads work on
 };
 
 }  // namespace quicmesh::sim

@@ -306,7 +306,7 @@ TEST_F(PeerFabricTest, loss_delays_by_probe_timeouts_and_keeps_order) {
   open(a, b);
   fabric->run_for(20s);
   const Duration rtt = fabric->network().rtt(a, b);
-  const std::uint64_t before = fabric->network().packets_lost();
+  const std::uint64_t before = fabric->counters().packets_lost;
   std::vector<Instant> sent;
   for (int i = 0; i < 2000; ++i) {
     sent.push_back(fabric->now());
@@ -323,7 +323,7 @@ TEST_F(PeerFabricTest, loss_delays_by_probe_timeouts_and_keeps_order) {
     EXPECT_GE(taken, rtt / 2);
     late += taken > rtt / 2;
   }
-  const auto lost = static_cast<double>(fabric->network().packets_lost() - before);
+  const auto lost = static_cast<double>(fabric->counters().packets_lost - before);
   EXPECT_NEAR(lost, 2000 * 0.1 / 0.9, 60);
   EXPECT_GE(late, 200U);
 }
@@ -336,7 +336,7 @@ TEST_F(PeerFabricTest, without_loss_nothing_is_late) {
     send(a, b, i);
   fabric->run_for(fabric->network().rtt(a, b) / 2);
   EXPECT_EQ(at(b, "got").size(), 100U);
-  EXPECT_EQ(fabric->network().packets_lost(), 0U);
+  EXPECT_EQ(fabric->counters().packets_lost, 0U);
 }
 
 TEST_F(PeerFabricTest, a_short_cut_delays_and_a_long_one_parts_until_it_heals) {
@@ -452,8 +452,10 @@ TEST_F(PeerFabricTest, actions_are_done_in_their_time) {
 }
 
 // A thousand random acts among fifty nodes that come and go.
-std::uint64_t busy_run(std::uint64_t seed) {
+std::uint64_t busy_run(std::uint64_t seed, std::size_t threads = 1) {
   PeerFabricConfig config;
+  config.threads = threads;
+  config.worth_threads = 2;
   config.seed = seed;
   config.loss = {2, 100};
   PeerFabric<ToyCore> fabric(config, LatencyModel::cities());
@@ -503,6 +505,42 @@ std::uint64_t busy_run(std::uint64_t seed) {
 TEST(PeerFabricRuns, one_seed_one_course) {
   EXPECT_EQ(busy_run(1), busy_run(1));
   EXPECT_NE(busy_run(1), busy_run(2));
+}
+
+TEST(PeerFabricRuns, the_number_of_threads_is_not_felt) {
+  const std::uint64_t one = busy_run(1);
+  for (const std::size_t threads : {std::size_t{2}, std::size_t{3}})
+    EXPECT_EQ(busy_run(1, threads), one) << threads;
+}
+
+// Two hundred who all ask at once, again and again: much arrives at one instant, from all shards,
+// and its order is in the trace hash.
+std::uint64_t run_of_coincidences(std::size_t threads) {
+  PeerFabricConfig config;
+  config.threads = threads;
+  config.worth_threads = 0;
+  PeerFabric<ToyCore> fabric(config, LatencyModel::from_text("10 100\n100 10").value());
+  Rng rng(1);
+  constexpr std::uint32_t peers = 200;
+  for (std::uint32_t i = 0; i < peers; ++i) {
+    fabric.network().add(PeerHandle{i}, {static_cast<std::uint16_t>(i % 2), 0}, open_class);
+    fabric.start_core(PeerHandle{i}, std::make_unique<ToyCore>());
+  }
+  for (int round = 0; round < 30; ++round) {
+    for (std::uint32_t i = 0; i < peers; ++i) {
+      const PeerHandle other{static_cast<std::uint32_t>(rng.below(peers))};
+      fabric.command(PeerHandle{i}, [&](ToyCore& core, Instant) { core.ask(other, round); });
+    }
+    fabric.run_for(20ms);
+  }
+  fabric.run_for(1s);
+  return fabric.trace_hash();
+}
+
+TEST(PeerFabricRuns, what_meets_at_one_instant_keeps_its_order_on_any_number_of_threads) {
+  const std::uint64_t one = run_of_coincidences(1);
+  EXPECT_EQ(run_of_coincidences(2), one);
+  EXPECT_EQ(run_of_coincidences(3), one);
 }
 
 TEST(PeerFabricRuns, both_ends_agree_when_all_is_quiet) {

@@ -23,8 +23,9 @@ void PeerNetwork::add(PeerHandle peer, PeerPlace place, const NatClass& nat) {
 }
 
 Duration PeerNetwork::rtt(PeerHandle a, PeerHandle b) const {
-  return model_.rtt(static_cast<std::uint32_t>(a), peers_[index(a)].place,
-                    static_cast<std::uint32_t>(b), peers_[index(b)].place);
+  return std::max(2 * transit_min,
+                  model_.rtt(static_cast<std::uint32_t>(a), peers_[index(a)].place,
+                             static_cast<std::uint32_t>(b), peers_[index(b)].place));
 }
 
 Duration PeerNetwork::relayed_rtt(PeerHandle a, PeerHandle b) const {
@@ -32,8 +33,8 @@ Duration PeerNetwork::relayed_rtt(PeerHandle a, PeerHandle b) const {
   const Peer& other = peers_[index(b)];
   // Of two behind NATs the one with the larger handle is reached by its relay: the same for both.
   const bool behind_other = one.open || (!other.open && b > a);
-  return behind_other ? model_.relayed_rtt(one.place, other.place)
-                      : model_.relayed_rtt(other.place, one.place);
+  return std::max(2 * transit_min, behind_other ? model_.relayed_rtt(one.place, other.place)
+                                                : model_.relayed_rtt(other.place, one.place));
 }
 
 std::optional<Duration> PeerNetwork::punching_time(PeerHandle a, PeerHandle b) const {
@@ -54,20 +55,20 @@ std::optional<Duration> PeerNetwork::punching_time(PeerHandle a, PeerHandle b) c
   return std::nullopt;
 }
 
-Duration PeerNetwork::transit(Duration rtt, std::uint64_t bytes) {
+Duration PeerNetwork::transit(Losses& losses, Duration rtt, std::uint64_t bytes) const {
   Duration taken = rtt / 2;
   if (loss_.is_zero()) return taken;
   for (std::uint64_t sent = 0; sent == 0 || sent < bytes; sent += packet_bytes)
-    taken = std::max(taken, repaired(rtt / 2, rtt * 3 / 2 + ack_delay));
+    taken = std::max(taken, repaired(losses, rtt / 2, rtt * 3 / 2 + ack_delay));
   return taken;
 }
 
-Duration PeerNetwork::handshake_transit(Duration rtt) {
-  return repaired(rtt / 2, rtt * 3);
+Duration PeerNetwork::handshake_transit(Losses& losses, Duration rtt) const {
+  return repaired(losses, rtt / 2, rtt * 3);
 }
 
-Duration PeerNetwork::first_transit(Duration rtt) {
-  return repaired(rtt / 2, first_timeout);
+Duration PeerNetwork::first_transit(Losses& losses, Duration rtt) const {
+  return repaired(losses, rtt / 2, first_timeout);
 }
 
 void PeerNetwork::heal() {
@@ -75,10 +76,10 @@ void PeerNetwork::heal() {
     peer.side = 0;
 }
 
-Duration PeerNetwork::repaired(Duration one_way, Duration timeout) {
+Duration PeerNetwork::repaired(Losses& losses, Duration one_way, Duration timeout) const {
   Duration taken = one_way;
-  for (int i = 0; i < repetitions_max && happens(rng_, loss_); ++i) {
-    ++lost_;
+  for (int i = 0; i < repetitions_max && happens(losses.rng, loss_); ++i) {
+    ++losses.packets;
     taken += timeout;
     timeout *= 2;
   }

@@ -14,6 +14,11 @@
 // (RFC 9002 s5.3: the variation of a single sample is half of it). Between two sides that are cut
 // apart nothing arrives, but what was sent is repeated until it does or the connection is given up.
 //
+// Nobody is nearer to anybody than `transit_min`, also where a model says so: for so long what one
+// peer does cannot matter to another, which is what lets a PeerFabric run them side by side.
+//
+// While it does, nothing here changes: what is drawn comes from whoever asks (`Losses`).
+//
 // How near this comes to packets is measured by `quicmesh sim dht-calibrate`.
 #pragma once
 
@@ -32,6 +37,14 @@ namespace quicmesh::sim {
 
 class PeerNetwork {
  public:
+  /// Randomness and a count for those who share a network, each their own.
+  struct Losses {
+    Rng rng;
+    std::uint64_t packets = 0;
+  };
+
+  /// The shortest way from one peer to another, half of the shortest round trip.
+  static constexpr Duration transit_min = 1ms;
   /// Four datagrams of 1,200 bytes: one Initial, the server's flight of two, the client's last.
   static constexpr std::uint64_t handshake_bytes = 4800;
   /// IPv4, UDP, QUIC's short header, tag and stream frame of a message that fits one datagram.
@@ -39,8 +52,7 @@ class PeerNetwork {
   /// Somebody cut off tries again so often.
   static constexpr Duration cut_retry = 1s;
 
-  PeerNetwork(LatencyModel model, Ratio loss, Rng rng)
-      : model_(std::move(model)), loss_(loss), rng_(rng) {}
+  PeerNetwork(LatencyModel model, Ratio loss) : model_(std::move(model)), loss_(loss) {}
 
   /// Puts `peer` somewhere, behind NATs if its class is not open. A peer is put once.
   void add(PeerHandle peer, PeerPlace place, const NatClass& nat);
@@ -63,10 +75,10 @@ class PeerNetwork {
   [[nodiscard]] std::optional<Duration> punching_time(PeerHandle a, PeerHandle b) const;
 
   /// So many bytes one way over a path with this round trip, losses repaired.
-  [[nodiscard]] Duration transit(Duration rtt, std::uint64_t bytes = 0);
+  [[nodiscard]] Duration transit(Losses& losses, Duration rtt, std::uint64_t bytes = 0) const;
   /// The same for the first flight of a connection, and for the others of its handshake.
-  [[nodiscard]] Duration first_transit(Duration rtt);
-  [[nodiscard]] Duration handshake_transit(Duration rtt);
+  [[nodiscard]] Duration first_transit(Losses& losses, Duration rtt) const;
+  [[nodiscard]] Duration handshake_transit(Losses& losses, Duration rtt) const;
   [[nodiscard]] bool lossy() const { return !loss_.is_zero(); }
   void set_loss(Ratio loss) { loss_ = loss; }
 
@@ -77,7 +89,6 @@ class PeerNetwork {
     return peers_[index(a)].side != peers_[index(b)].side;
   }
 
-  [[nodiscard]] std::uint64_t packets_lost() const { return lost_; }
   /// Bytes on the heap.
   [[nodiscard]] std::size_t memory() const { return peers_.capacity() * sizeof(Peer); }
 
@@ -92,13 +103,11 @@ class PeerNetwork {
   };
 
   [[nodiscard]] static std::size_t index(PeerHandle peer) { return static_cast<std::size_t>(peer); }
-  [[nodiscard]] Duration repaired(Duration one_way, Duration timeout);
+  [[nodiscard]] Duration repaired(Losses& losses, Duration one_way, Duration timeout) const;
 
   LatencyModel model_;
   Ratio loss_;
-  Rng rng_;
   std::vector<Peer> peers_;  // by handle
-  std::uint64_t lost_ = 0;
 };
 
 }  // namespace quicmesh::sim

@@ -100,7 +100,7 @@ TrafficFigures less_upkeep(TrafficFigures all, const TrafficFigures& upkeep_of_n
 ScenarioResult<ScenarioReport> run_dht_lookup(const Scenario& scenario, const PeerRun& run) {
   if (auto known = scenario.settings.only({"variant", "ask", "nodes", "lookups", "warm_up",
                                            "join_minutes", "met_per_bucket", "clients_percent",
-                                           "loss_percent", "latencies"});
+                                           "loss_percent", "latencies", "threads"});
       !known) {
     return std::unexpected(known.error());
   }
@@ -207,10 +207,10 @@ CellOutcome run_cell(const DhtSettings& settings, const LatencyModel& model, con
 }  // namespace
 
 ScenarioResult<ScenarioReport> run_dht_churn(const Scenario& scenario, const PeerRun& run) {
-  if (auto known = scenario.settings.only({"nodes", "ask", "lookups", "warm_up", "join_minutes",
-                                           "met_per_bucket", "clients_percent", "loss_percent",
-                                           "latencies", "churn_percent", "settle_minutes",
-                                           "measured_minutes", "sessions", "grid"});
+  if (auto known = scenario.settings.only(
+          {"nodes", "ask", "lookups", "warm_up", "join_minutes", "met_per_bucket",
+           "clients_percent", "loss_percent", "latencies", "threads", "churn_percent",
+           "settle_minutes", "measured_minutes", "sessions", "grid"});
       !known) {
     return std::unexpected(known.error());
   }
@@ -254,7 +254,7 @@ ScenarioResult<ScenarioReport> run_dht_churn(const Scenario& scenario, const Pee
 ScenarioResult<ScenarioReport> run_dht_blackout(const Scenario& scenario, const PeerRun& run) {
   if (auto known = scenario.settings.only({"nodes", "ask", "lookups", "warm_up", "join_minutes",
                                            "met_per_bucket", "clients_percent", "loss_percent",
-                                           "latencies", "kill_percent"});
+                                           "latencies", "threads", "kill_percent"});
       !known) {
     return std::unexpected(known.error());
   }
