@@ -119,7 +119,7 @@ TEST(DhtWorld, loss_costs_time_and_not_success) {
     config.loss = {percent, 100};
     DhtWorld world(config, LatencyModel::cities());
     world.make_full();
-    return figures(world.measure(150, 30s));
+    return figures(world.measure(450, 90s));
   };
   const LookupFigures clean = run(0);
   const LookupFigures lossy = run(10);

@@ -28,6 +28,13 @@ void Adaptation::on_silence(Instant now, Asked asked) {
   if (asked.contact) ++contacts_silent_;
 }
 
+std::uint8_t Adaptation::alpha(std::size_t silent) const {
+  const bool overload =
+      was_overload_ || !busy_.empty() || (answers_ >= evidence_min && is_overload());
+  if (!config_->adaptive || overload) return alpha_;
+  return static_cast<std::uint8_t>(std::min<std::size_t>(alpha_ + 2 * silent, alpha_max));
+}
+
 bool Adaptation::handle_timeout(Instant now) {
   if (judge_at_ > now) return false;
   judge_at_ = never;
@@ -42,13 +49,14 @@ bool Adaptation::handle_timeout(Instant now) {
     k_ = static_cast<std::uint8_t>(std::max<int>(k_ - k_step, k_min));
     alpha_ = static_cast<std::uint8_t>(std::max<int>(alpha_ - alpha_step, alpha_min));
   } else {
-    const bool overload = late_ * 4 >= answers_ && late_ > 0;
     k_ = moved({k_, config_->k, k_step, k_max},
-               !overload && contacts > 0 && is_tenth(contacts_silent_, contacts),
+               !is_overload() && contacts > 0 && is_tenth(contacts_silent_, contacts),
                is_little(contacts_silent_, contacts));
-    alpha_ = moved({alpha_, config_->alpha, alpha_step, alpha_max},
-                   !overload && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
+    alpha_ =
+        moved({alpha_, config_->alpha, alpha_step, alpha_max},
+              !is_overload() && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
   }
+  was_overload_ = is_overload() || !busy_.empty();
   answers_ = contact_answers_ = late_ = contacts_silent_ = 0;
   silent_.clear();
   silent_.shrink_to_fit();

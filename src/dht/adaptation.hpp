@@ -11,6 +11,12 @@
 //     both    a step down, below where they began if need be, while a tenth of the answers is Busy;
 //            no step up while a quarter is late. Back up to where they began once that is over.
 //
+// The state of a network shows in every single lookup, too, and at once: for each silent one that
+// it has met a lookup asks two more at a time, up to the bound of alpha, unless answers are late or
+// Busy. That is most of what there is to gain where nodes come and go
+// (docs/guide/dht-simulator.md): whoever has just joined has no evidence yet, and needs its lookups
+// most.
+//
 // Late answers are what an overload looks like, silence is not: whoever answers late would be made
 // later by more questions. One peer counts once in ten seconds, however often it is silent.
 #pragma once
@@ -40,6 +46,8 @@ class Adaptation {
 
   [[nodiscard]] std::uint8_t k() const { return k_; }
   [[nodiscard]] std::uint8_t alpha() const { return alpha_; }
+  /// Requests at a time of a lookup in which so many were late or silent.
+  [[nodiscard]] std::uint8_t alpha(std::size_t silent) const;
 
   /// `contact`: who was asked stands in our table.
   struct Asked {
@@ -56,6 +64,8 @@ class Adaptation {
 
  private:
   void begin(Instant now);
+  /// Answers come, but late.
+  [[nodiscard]] bool is_overload() const { return answers_ > 0 && late_ * 4 >= answers_; }
   struct Parameter {
     std::uint8_t value;
     std::uint8_t start;
@@ -72,6 +82,7 @@ class Adaptation {
   std::uint32_t contact_answers_ = 0;
   std::uint32_t late_ = 0;
   std::uint32_t contacts_silent_ = 0;
+  bool was_overload_ = false;  // when it was judged last
   std::vector<PeerHandle> silent_;
   std::vector<PeerHandle> busy_;
 };

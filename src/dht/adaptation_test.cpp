@@ -92,6 +92,26 @@ TEST(Adaptation, an_overload_is_not_answered_with_more_questions) {
 }
 
 // TD11
+TEST(Adaptation, lookups_that_meet_silence_ask_more_at_a_time_but_not_in_an_overload) {
+  Judged net;
+  EXPECT_EQ(net.adaptation.alpha(0), 3);
+  EXPECT_EQ(net.adaptation.alpha(2), 7);
+  EXPECT_EQ(net.adaptation.alpha(1000), alpha_max);
+  const Judged fixed{.config = {.adaptive = false}};
+  EXPECT_EQ(fixed.adaptation.alpha(1000), 3);
+  // As soon as it shows, and for the ten seconds after that.
+  for (std::uint32_t peer = 1; peer <= Adaptation::evidence_min; ++peer)
+    net.adaptation.on_answer(net.now, {PeerHandle{peer}, true}, peer % 2 == 0);
+  EXPECT_EQ(net.adaptation.alpha(1000), 3);
+  net.live_through({});
+  EXPECT_EQ(net.adaptation.alpha(1000), 3);
+  net.live_through({.answers = 40});
+  EXPECT_EQ(net.adaptation.alpha(1000), alpha_max);
+  net.adaptation.on_busy(net.now, PeerHandle{1});
+  EXPECT_EQ(net.adaptation.alpha(1000), 3);
+}
+
+// TD11
 TEST(Adaptation, one_peer_counts_once) {
   Judged net;
   for (int i = 0; i < 500; ++i)
@@ -161,37 +181,25 @@ TEST(DhtCore, tunes_itself_while_half_of_its_network_dies_and_afterwards) {
   EXPECT_EQ(net.core(0).adaptation().alpha(), 3);
 }
 
-// TD11
-// D3
-TEST(DhtCore, while_many_are_silent_contacts_are_asked_whether_they_live) {
-  TestNetwork net(35);
-  net.add_all(150);
-  net.fill_tables(20);
-  const auto dead = [&] {
-    std::size_t count = 0;
-    for (const Contact& contact : net.core(0).table().contacts())
-      count += net.alive(std::to_underlying(contact.peer)) ? 0U : 1U;
-    return count;
+// D3, D4: those who have only just joined have no other evidence.
+TEST(DhtCore, a_lookup_among_the_dead_asks_more_at_a_time) {
+  const auto time_of_lookups = [](bool adaptive) {
+    TestNetwork net(35, {.adaptive = adaptive, .express = false});
+    net.add_all(150);
+    net.fill_tables(20);
+    for (std::size_t node = 1; node < net.size(); node += 3)
+      net.kill(node);
+    const Instant begun = net.now();
+    for (std::size_t node = 0; node < 30; node += 3) {
+      EXPECT_TRUE(net.find(node, DhtKey::of(net.random_id())));
+      (void)net.wait_for(node);
+    }
+    return net.now() - begun;
   };
-  for (std::size_t node = 1; node < net.size(); node += 2)
-    net.kill(node);
-  net.run_for(1min);
-  const std::size_t before = dead();
-  EXPECT_GT(before, 20U);  // nobody asked
-  for (int i = 0; i < 4; ++i) {
-    ASSERT_TRUE(net.find(0, DhtKey::of(net.random_id())));
-    net.run_for(10s);
-  }
-  EXPECT_GT(net.core(0).adaptation().alpha(), 3);
-  net.run_for(10min);
-  EXPECT_LT(dead(), before / 10);
-  // That is over once all answer.
-  EXPECT_EQ(net.core(0).adaptation().alpha(), 3);
-  const auto sent = net.core(0).counters().requests_sent;
-  net.run_for(1min);
-  EXPECT_LT(net.core(0).counters().requests_sent, sent + 10);
+  EXPECT_LT(time_of_lookups(true) * 4, time_of_lookups(false) * 3);
 }
 
+// TD11
 TEST(DhtCore, sends_no_more_requests_than_its_budget) {
   TestNetwork net(32, {.requests_a_second = 20});
   net.add_all(100);

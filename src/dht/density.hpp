@@ -39,6 +39,8 @@ class Density {
     count_ = static_cast<std::uint8_t>(std::min<std::size_t>(count_ + 1U, samples_max));
   }
 
+  [[nodiscard]] std::size_t count() const { return count_; }
+
   /// The median of the samples and of `around_us`; of two the lower one. 0: nothing is known.
   [[nodiscard]] double servers(std::optional<double> around_us) const {
     std::array<float, samples_max + 1> sorted{};

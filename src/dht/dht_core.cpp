@@ -7,18 +7,6 @@
 #include "base/hash.hpp"
 
 namespace quicmesh::dht {
-namespace {
-
-/// Where many are silent, a contact that was not heard for so long is asked whether it is there.
-constexpr Duration stale_after = 30s;
-
-/// Whether so many stay silent that contacts are not to be believed for long.
-bool is_restless(const Config& config, const Adaptation& adaptation) {
-  return adaptation.alpha() > config.alpha || adaptation.k() > config.k;
-}
-
-}  // namespace
-
 DhtCore::DhtCore(Instant now, const Config& config, PeerBook& book, PeerHandle self, Rng rng,
                  RecordVerifier* verifier)
     : config_(&config),
@@ -52,10 +40,7 @@ void DhtCore::handle_timeout(Instant now) {
   hedge_overdue(now);
   iterate_overdue(now);
   end_overdue(now);
-  if (adaptation_.handle_timeout(now)) {
-    table_.set_k(adaptation_.k());
-    if (check_at_ == never) check_at_ = now + check_interval;
-  }
+  if (adaptation_.handle_timeout(now)) table_.set_k(adaptation_.k());
   if (budget_at_ <= now) spend_budget(now);
   if (check_at_ <= now) check_suspect(now);
   if (refresh_at() <= now) refresh_next(now);
@@ -85,13 +70,13 @@ Instant DhtCore::poll_timeout() const {
 void DhtCore::adopt(Instant now, PeerHandle peer, Duration rtt) {
   for (std::size_t i = 0; i < Contact::samples_max; ++i)
     (void)table_.answered(now, peer, rtt);
-  plan_keep_warm(now);
+  plan_keep_warm(now, warm_pause);
 }
 
 // Connections.
 
 void DhtCore::on(Instant now, const peer::Up& input) {
-  links_.up(now, input.peer);
+  links_.up(now, input.peer, input.rtt);
   if (input.rtt > Duration::zero()) table_.measured(input.peer, input.rtt);
   Duration patience = round_trip_.patience(table_.find(input.peer));
   if (input.rtt > Duration::zero()) {
@@ -118,14 +103,16 @@ void DhtCore::on(Instant now, const peer::Unreachable& input) {
 }
 
 void DhtCore::connection_over(Instant now, PeerHandle peer, Blame blame) {
+  const bool was_wanted = links_.is_wanted(peer);
   links_.gone(peer);
   for (const OpenRequest& request : requests_.take_all_of(peer))
     on_failed(now, request, blame);
   end_express(now, peer);
-  plan_keep_warm(now);
+  if (was_wanted) plan_keep_warm(now, warm_pause);
 }
 
 void DhtCore::on(Instant /*now*/, const peer::PathChanged& input) {
+  links_.path_changed(input.peer, input.rtt);
   table_.path_changed(input.peer, input.rtt);
 }
 
@@ -217,8 +204,14 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
   }
   if (message.server) {
     const std::size_t before = table_.live_count();
+    const bool was_known = table_.find(from) != nullptr;
     (void)table_.answered(now, from, rtt);
-    if (table_.live_count() > before) plan_keep_warm(now);
+    if (!was_known) {
+      if (const auto handshake = links_.rtt(from)) table_.measured(from, *handshake);
+    }
+    if (table_.live_count() > before) {
+      plan_keep_warm(now, links_.up_count() < links_max() / 2 ? warm_pause : warm_rest);
+    }
     if (table_.worth_measuring(from)) check(now, from);
   }
   on_answer_of_lookup(now, *request, message);
@@ -283,23 +276,14 @@ void DhtCore::check(Instant now, PeerHandle peer) {
   }
 }
 
-/// A contact that left something unanswered; and where many are silent any one of these and of
-/// those that were not heard for long. Not the oldest first: silence counts only beside somebody's
-/// answer.
+/// A contact that left something unanswered.
 void DhtCore::check_suspect(Instant now) {
   check_at_ = never;
-  const bool restless = is_restless(*config_, adaptation_);
-  const Contact* chosen = nullptr;
-  std::uint64_t eligible = 0;
   for (const Contact& contact : table_.contacts()) {
-    if (requests_.any_to(contact.peer)) continue;
-    const bool is_stale = restless && now - table_.seen(contact) >= stale_after;
-    if (contact.failures == 0 && !is_stale) continue;
-    if (!restless || rng_.below(++eligible) == 0) chosen = &contact;
-    if (!restless) break;
+    if (contact.failures == 0 || requests_.any_to(contact.peer)) continue;
+    check_at_ = now + check_interval;
+    return check(now, contact.peer);
   }
-  if (chosen != nullptr || restless) check_at_ = now + check_interval;
-  if (chosen != nullptr) check(now, chosen->peer);
 }
 
 void DhtCore::on_late(Instant now, const OpenRequest& request) {

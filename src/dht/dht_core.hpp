@@ -22,8 +22,8 @@
 // untouched for longest (interval +-20 %), one at a time; the next check of a suspect (1 s apart);
 // the judgement of k and alpha, while there is evidence; the next request that the budget allows;
 // the store's look at what expires and is put again; each lookup's second express query; the end of
-// each express query; the next look at which connections to keep (1 s after something changed), and
-// the next time that those who closed theirs are asked again (10 min).
+// each express query; the next look at which connections to keep (1 s after a wanted one went, 10 s
+// after a contact came), and the next time that those who closed theirs are asked again (10 min).
 #pragma once
 
 #include <cstddef>
@@ -184,7 +184,7 @@ class DhtCore {
   static constexpr std::size_t checks_max = 8;  // pings of our own that are open; no more begin
   static constexpr Duration check_interval = 1s;
   /// Requests of one peer that are served in a second; the rest gets Busy.
-  static constexpr unsigned served_a_second = 100;
+  static constexpr std::uint8_t served_a_second = 100;
   /// Answers with the signed value that a reader waits for (TD6).
   static constexpr unsigned readers_quorum = 4;
   /// They come over so many disjoint paths at least, where there are such.
@@ -206,11 +206,16 @@ class DhtCore {
   /// cannot tell whether it began with us.
   static constexpr std::uint8_t express_hops_max = 16;
   static constexpr std::uint8_t express_hops_spread = 4;
+  /// Buckets are refreshed although they are in use until so much is known of how dense ids lie.
+  static constexpr std::size_t density_samples_min = 3;
   /// So many times as dense as elsewhere the k nearest are not believed to stand by chance.
   static constexpr double dense_factor = 2;
   /// Of a region so many parts are looked up, the largest first.
   static constexpr unsigned region_sides = 3;
+  /// Until one looks again which connections are wanted: when one of them is missing, and when
+  /// there is a new contact that may be better than one of them.
   static constexpr Duration warm_pause = 1s;
+  static constexpr Duration warm_rest = 10s;
   static constexpr std::size_t warm_at_once = 4;  // connections opened at a time
   static constexpr Duration parted_for = 10min;
 
@@ -228,7 +233,7 @@ class DhtCore {
   // Commands.
 
   /// Joins by way of `known` peers: looks up our own id among them, so that those nearest to us
-  /// learn of us and we of them, then refreshes the buckets that are still poor. Nothing is told
+  /// learn of us and we of them, then fills the buckets that are still poor. Nothing is told
   /// about the end: the table says how it went.
   void bootstrap(Instant now, std::span<const PeerHandle> known);
 
@@ -349,6 +354,8 @@ class DhtCore {
     Purpose purpose{};
     FindOptions options;
     bool told = false;
+    /// A refresh that is to fill this bucket, and ends when it is.
+    std::optional<unsigned> fills;
     Instant deadline{};
     /// The lookup begins then, unless express queries answer before; `never` once it has begun.
     Instant iterate_at = never;
@@ -391,7 +398,7 @@ class DhtCore {
   // Connections (dht_core_links.cpp).
   [[nodiscard]] std::size_t links_max() const;
   [[nodiscard]] std::vector<PeerHandle> wanted_links() const;
-  void plan_keep_warm(Instant now);
+  void plan_keep_warm(Instant now, Duration pause);
   void keep_warm(Instant now);
   void parted(Instant now, PeerHandle peer);
   void forget_parted(Instant now);
@@ -408,6 +415,9 @@ class DhtCore {
   void end(Instant now, QueryId query);
   void end_overdue(Instant now);
   void spend_budget(Instant now);
+  [[nodiscard]] bool is_poor(unsigned bucket) const;
+  [[nodiscard]] bool is_filled(unsigned bucket) const;
+  [[nodiscard]] bool is_fresh_by_use(Instant now, unsigned bucket) const;
   void refresh_next(Instant now);
   [[nodiscard]] Instant refresh_at() const;
 

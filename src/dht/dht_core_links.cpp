@@ -27,13 +27,9 @@ std::vector<PeerHandle> DhtCore::wanted_links() const {
   std::vector<PeerHandle> wanted;
   if (!config_->express || table_.bucket_count() == 0) return wanted;
   const std::size_t all = server_ ? links_max() / 2 : links_max() * 3 / 4;
-  // Deeper buckets than the first that is not full hold whom a query needs no hop to: the node
-  // knows everybody there.
-  unsigned full = 0;
-  while (table_.live(full).size() >= table_.k())
-    ++full;
-  const std::size_t of_bucket = std::max(of_bucket_min, all / (full + 1U));
-  // What is sorted by is read once: this runs with every connection that comes up.
+  // Those around us a query needs no hop to: the node knows everybody there.
+  const std::size_t of_bucket = std::max(of_bucket_min, all / (table_.first_own() + 1U));
+  // What is sorted by is read once.
   struct Eligible {
     PeerHandle peer = no_peer;
     Duration rtt{};
@@ -64,25 +60,24 @@ std::vector<PeerHandle> DhtCore::wanted_links() const {
   return wanted;
 }
 
-void DhtCore::plan_keep_warm(Instant now) {
-  if (config_->express && warm_at_ == never) {
-    warm_at_ = now + rng_.between(warm_pause / 2, warm_pause);
-  }
+void DhtCore::plan_keep_warm(Instant now, Duration pause) {
+  if (config_->express) warm_at_ = std::min(warm_at_, now + rng_.between(pause / 2, pause));
 }
 
 void DhtCore::keep_warm(Instant now) {
   warm_at_ = never;
+  const std::vector<PeerHandle> wanted = wanted_links();
   std::size_t opened = 0;
-  for (const PeerHandle peer : wanted_links()) {
+  for (const PeerHandle peer : wanted) {
     if (links_.is_up(peer) || links_.is_opening(peer)) continue;
     if (opened < warm_at_once) check(now, peer);
     ++opened;
+    if (links_.is_opening(peer)) continue;
     // Whatever the bounds of checks did not let us open, is opened later.
-    if (!links_.is_opening(peer)) {
-      plan_keep_warm(now);
-      return;
-    }
+    plan_keep_warm(now, warm_pause);
+    break;
   }
+  links_.want(wanted);
 }
 
 /// `peer` is not connected any more: we had too many connections, or it had, or it is gone.
@@ -95,18 +90,17 @@ void DhtCore::parted(Instant now, PeerHandle peer) {
 void DhtCore::forget_parted(Instant now) {
   forget_parted_at_ = never;
   table_.forget_parted();
-  plan_keep_warm(now);
+  plan_keep_warm(now, warm_pause);
 }
 
 void DhtCore::trim_links(Instant now) {
   if (links_.up_count() <= links_max()) return;
-  const std::vector<PeerHandle> wanted = wanted_links();
+  const std::size_t left = links_max() - links_max() / 8;
   const auto keep = [&](PeerHandle peer) {
     if (requests_.any_to(peer)) return 0;
-    if (std::ranges::count(wanted, peer) != 0) return 3;
     return table_.find(peer) == nullptr ? 1 : 2;
   };
-  while (const auto surplus = links_.surplus(now, links_max(), keep)) {
+  while (const auto surplus = links_.surplus(now, left, keep)) {
     ++counters_.links_closed;
     (void)outputs_.push(peer::Close{*surplus});
     connection_over(now, *surplus, Blame::nobody);

@@ -22,12 +22,13 @@ DhtCore::RunningLookup& DhtCore::start(Instant now, const DhtKey& target, Purpos
                                        FindOptions options, std::uint8_t paths,
                                        std::optional<Region> shunned) {
   last_query_ = QueryId{std::to_underlying(last_query_) + 1};
-  RunningLookup& running = lookups_.emplace_back(
-      RunningLookup{.query = last_query_,
-                    .purpose = purpose,
-                    .options = options,
-                    .deadline = now + config_->lookup_deadline,
-                    .lookup = Lookup(*book_, self_, target, table_.k(), paths)});
+  RunningLookup& running = lookups_.emplace_back(RunningLookup{
+      .query = last_query_,
+      .purpose = purpose,
+      .options = options,
+      .deadline = now + config_->lookup_deadline,
+      .lookup = Lookup(*book_, self_, target, purpose == Purpose::refresh ? config_->k : table_.k(),
+                       paths)});
   if (shunned) running.lookup.shun(*shunned);
   std::vector<PeerHandle> known;
   table_.nearest(target, table_.k(), RoutingTable::Which::all_if_few, known);
@@ -72,9 +73,12 @@ void DhtCore::proceed(Instant now, QueryId query) {
   if (running->task != nullptr && running->task->storing) return;
   if (running->providers != nullptr && running->providers->storing) return;
   if (end_if_named(now, *running)) return;
+  if (running->fills && is_filled(*running->fills)) return end(now, query);
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
+  const std::uint8_t alpha =
+      std::max(adaptation_.alpha(running->lookup.silent()), running->lookup.paths());
   while (budget_.next() <= now) {
-    const auto peer = running->lookup.next(std::max(adaptation_.alpha(), running->lookup.paths()));
+    const auto peer = running->lookup.next(alpha);
     if (!peer) break;
     (void)budget_.take(now);
     request(now, *peer, query, question_of(*running));
@@ -158,7 +162,7 @@ void DhtCore::end(Instant now, QueryId query) {
   lookups_.erase(found);
   if (lookups_.empty()) lookups_.shrink_to_fit();
   if (purpose == Purpose::side) return end_side(now, ended);
-  if (purpose == Purpose::refresh) learn_density(ended.lookup);
+  if (purpose == Purpose::refresh && ended.lookup.converged()) learn_density(ended.lookup);
   if (purpose == Purpose::command || purpose == Purpose::republish) return;
   if (purpose == Purpose::join) {
     poor_below_ = table_.touch_own(now);
@@ -213,19 +217,51 @@ Instant DhtCore::refresh_at() const {
   return stale ? stale->since + refresh_interval_ : never;
 }
 
-/// After a join the poor buckets, from the deepest; otherwise the one whose time has come.
+bool DhtCore::is_poor(unsigned bucket) const {
+  return table_.live(bucket).size() < table_.k() / 2U;
+}
+/// The rest comes by use.
+bool DhtCore::is_filled(unsigned bucket) const {
+  return table_.live(bucket).size() >= table_.k() * 3U / 4U;
+}
+
+/// Half of it has answered since it was last to be refreshed.
+bool DhtCore::is_fresh_by_use(Instant now, unsigned bucket) const {
+  if (density_.count() < density_samples_min) return false;
+  const auto is_fresh = [&](const Contact& contact) {
+    return now - table_.seen(contact) < refresh_interval_;
+  };
+  return std::ranges::count_if(table_.live(bucket), is_fresh) >= std::ptrdiff_t{table_.k() / 2};
+}
+
+/// After a join the poor buckets, from the deepest; otherwise the one whose time has come. Those
+/// around us are refreshed together, by a lookup of our own id: whoever is new there has to be met.
 void DhtCore::refresh_next(Instant now) {
   if (refreshing_ || lookups_.size() >= lookups_max) return;
   std::optional<unsigned> bucket;
   while (poor_below_ > 0 && !bucket) {
     --poor_below_;
-    if (table_.live(poor_below_).size() < table_.k() / 2U) bucket = poor_below_;
+    if (is_poor(poor_below_)) bucket = poor_below_;
   }
-  if (!bucket && refresh_at() <= now) bucket = table_.stalest()->bucket;
+  const std::optional<unsigned> fills = bucket;
+  const unsigned first_own = table_.first_own();
+  while (!bucket && refresh_at() <= now) {
+    const unsigned stalest = table_.stalest()->bucket;
+    if (stalest < first_own && is_fresh_by_use(now, stalest)) {
+      table_.touch_bucket(now, stalest);
+    } else {
+      bucket = stalest;
+    }
+  }
   if (!bucket) return;
   refreshing_ = true;
-  const DhtKey target = table_.random_key_in(*bucket, rng_);
-  proceed(now, start(now, target, Purpose::refresh, {}).query);
+  const bool around_us = !fills && *bucket >= first_own;
+  if (around_us) (void)table_.touch_own(now);
+  const DhtKey target =
+      around_us ? DhtKey::of(book_->id(self_)) : table_.random_key_in(*bucket, rng_);
+  RunningLookup& running = start(now, target, Purpose::refresh, {});
+  running.fills = fills;
+  proceed(now, running.query);
 }
 
 }  // namespace quicmesh::dht

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
 
 #include "dht/network_for_tests.hpp"
 
@@ -325,6 +328,101 @@ TEST(DhtCore, stale_buckets_are_refreshed) {
   ASSERT_TRUE(stale);
   EXPECT_GT(stale->since, net.now() - 75s);
   EXPECT_TRUE(net.events(0).empty());
+}
+
+/// How often `node` asks for what `counts` says, from now on.
+std::size_t& count_requests(TestNetwork& net, std::size_t node,
+                            std::function<bool(const DhtKey&)> counts) {
+  const auto count = std::make_shared<std::size_t>(0);
+  net.lose = [=](std::size_t from, std::size_t, const Message& message) {
+    const auto* find = std::get_if<FindNode>(&message.body);
+    if (from == node && find != nullptr && counts(find->target)) ++*count;
+    return false;
+  };
+  return *count;
+}
+
+TEST(DhtCore, those_around_us_are_refreshed_together_by_a_lookup_of_our_own_id) {
+  TestNetwork net(19, {.express = false, .refresh_interval = 60s});
+  net.add_all(300);
+  net.fill_tables(20);
+  const unsigned first_own = net.core(0).table().first_own();
+  ASSERT_GT(net.core(0).table().bucket_count(), first_own + 2);
+  const DhtKey own = net.key(0);
+  const std::size_t& around_us = count_requests(net, 0, [&](const DhtKey& target) {
+    return target != own && shared_bits(own, target) >= first_own;
+  });
+  net.run_for(100s);
+  EXPECT_EQ(around_us, 0U);
+  const std::size_t& of_own_id =
+      count_requests(net, 0, [&](const DhtKey& target) { return target == own; });
+  net.run_for(75s);
+  EXPECT_GE(of_own_id, 20U);
+  EXPECT_LE(of_own_id, 60U);
+}
+
+TEST(DhtCore, a_bucket_in_use_is_not_refreshed_once_the_density_is_known) {
+  const auto requests = [](bool in_use) {
+    TestNetwork net(20, {.express = false, .refresh_interval = 60s});
+    net.add_all(300);
+    net.fill_tables(20);
+    const std::size_t& count = count_requests(
+        net, 0, [own = net.key(0)](const DhtKey& target) { return shared_bits(own, target) == 0; });
+    for (int i = 0; i < 40; ++i) {
+      net.run_for(15s);
+      // Half of the first bucket is heard.
+      const auto live = net.core(0).table().live(0);
+      std::vector<PeerHandle> heard;
+      for (std::size_t place = 0; in_use && place < live.size(); place += 2)
+        heard.push_back(live[place].peer);
+      for (const PeerHandle peer : heard)
+        net.core(0).adopt(net.now(), peer, 40ms);
+    }
+    return count;
+  };
+  EXPECT_LT(requests(true) * 2, requests(false));
+  EXPECT_GT(requests(true), 20U);
+}
+
+// After a join: a lookup of a random key of the bucket would go on to the k nearest to that key.
+TEST(DhtCore, filling_a_bucket_ends_when_it_is_filled) {
+  TestNetwork net(21);
+  net.add_all(400);
+  net.fill_tables(20);
+  const std::size_t last = net.add();
+  const DhtKey own = net.key(last);
+  std::map<DhtKey, std::size_t> asked;
+  net.lose = [&](std::size_t from, std::size_t, const Message& message) {
+    const auto* find = std::get_if<FindNode>(&message.body);
+    if (from == last && find != nullptr && find->target != own) ++asked[find->target];
+    return false;
+  };
+  const PeerHandle first = TestNetwork::peer(0);
+  net.core(last).bootstrap(net.now(), std::span(&first, 1));
+  net.tell(last, peer::TiersChanged{});
+  net.run_for(60s);
+  std::size_t filled = 0;
+  for (const auto& [target, times] : asked) {
+    const auto live = net.core(last).table().live(shared_bits(own, target)).size();
+    filled += live >= 15 ? 1 : 0;
+    if (live >= 15) {
+      EXPECT_LE(times, 20U);
+    }
+  }
+  EXPECT_GE(filled, 2U);
+}
+
+// The handshake's round trip, and the request's.
+TEST(DhtCore, a_first_answer_brings_two_samples_of_the_round_trip) {
+  TestNetwork net(22, {.near_buckets = false, .express = false});
+  net.add_all(2);
+  const PeerHandle first = TestNetwork::peer(0);
+  net.core(1).bootstrap(net.now(), std::span(&first, 1));
+  net.tell(1, peer::TiersChanged{});
+  net.run_for(1s);
+  const Contact* contact = net.core(1).table().find(first);
+  ASSERT_NE(contact, nullptr);
+  EXPECT_EQ(contact->samples, 2U);
 }
 
 TEST(DhtCore, a_node_at_rest_has_no_timer_but_the_refresh) {

@@ -104,7 +104,8 @@ struct WarmNetwork : TestNetwork {
     for (;;) {
       const std::size_t a = rng().below(size());
       const std::size_t b = rng().below(size());
-      if (a != b && core(a).table().find(peer(b)) == nullptr) return {a, b};
+      if (a == b || connected(a, b) || core(a).table().find(peer(b)) != nullptr) continue;
+      return {a, b};
     }
   }
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <utility>
 #include "base/hash.hpp"
 
 namespace quicmesh::dht {
@@ -31,26 +30,48 @@ bool LinkPool::is_opening(PeerHandle peer) const {
   return link != nullptr && !link->up;
 }
 
+void LinkPool::want(std::span<const PeerHandle> wanted) {
+  for (Link& link : links_)
+    link.wanted = std::ranges::count(wanted, link.peer) != 0;
+}
+bool LinkPool::is_wanted(PeerHandle peer) const {
+  const Link* link = find(peer);
+  return link != nullptr && link->wanted;
+}
+
 void LinkPool::opening(Instant now, PeerHandle peer) {
   get(peer).used_at = now;
 }
 
-void LinkPool::up(Instant now, PeerHandle peer) {
+void LinkPool::up(Instant now, PeerHandle peer, Duration rtt) {
   Link& link = get(peer);
   if (!link.up) ++up_count_;
   link.up = true;
   link.used_at = now;
+  link.rtt = rtt > Duration::zero() ? CompactRtt(rtt) : CompactRtt();
+}
+
+void LinkPool::path_changed(PeerHandle peer, Duration rtt) {
+  Link* link = find(peer);
+  if (link != nullptr) link->rtt = rtt > Duration::zero() ? CompactRtt(rtt) : CompactRtt();
+}
+
+std::optional<Duration> LinkPool::rtt(PeerHandle peer) const {
+  const Link* link = find(peer);
+  return link != nullptr && link->rtt.duration() > Duration::zero()
+             ? std::optional(link->rtt.duration())
+             : std::nullopt;
 }
 
 void LinkPool::used(Instant now, PeerHandle peer) {
   if (Link* link = find(peer)) link->used_at = now;
 }
 
-bool LinkPool::serves(Instant now, PeerHandle peer, unsigned most) {
+bool LinkPool::serves(Instant now, PeerHandle peer, std::uint8_t most) {
   Link* const link = find(peer);
   Asked* const other = link == nullptr ? &others_of(peer) : nullptr;
   Instant& since = link == nullptr ? other->since : link->asked_since;
-  std::uint16_t& asked = link == nullptr ? other->count : link->asked;
+  std::uint8_t& asked = link == nullptr ? other->count : link->asked;
   if (now - since >= counted_for) {
     since = now;
     asked = 0;

@@ -253,6 +253,12 @@ bool Lookup::target_awaited() const {
   return state == State::asked || state == State::slow;
 }
 
+std::size_t Lookup::silent() const {
+  return std::size_t(std::ranges::count_if(candidates_, [](const Candidate& candidate) {
+    return candidate.state == State::slow || candidate.state == State::failed;
+  }));
+}
+
 LookupCost Lookup::cost() const {
   LookupCost cost = cost_;
   for (const Candidate& candidate : candidates_) {

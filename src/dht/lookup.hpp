@@ -132,6 +132,8 @@ class Lookup {
   [[nodiscard]] std::uint8_t paths() const { return paths_; }
   /// The path on which `peer` was asked, as a bit; none if it was not.
   [[nodiscard]] std::uint8_t path_of(PeerHandle peer) const;
+  /// Who was late, and has not answered since.
+  [[nodiscard]] std::size_t silent() const;
   [[nodiscard]] LookupCost cost() const;
 
  private:

@@ -58,6 +58,9 @@ class TestNetwork {
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
   [[nodiscard]] Instant now() const { return now_; }
   [[nodiscard]] bool alive(std::size_t node) const { return nodes_[node]->alive; }
+  [[nodiscard]] bool connected(std::size_t a, std::size_t b) const {
+    return links_.contains(link(a, b));
+  }
   std::vector<Event>& events(std::size_t node) { return nodes_[node]->events; }
   Rng& rng() { return rng_; }
 

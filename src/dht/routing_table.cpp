@@ -381,15 +381,21 @@ void RoutingTable::touch(Instant now, const DhtKey& target) {
   buckets_[std::min<std::size_t>(shared, buckets_.size() - 1)].touched_s = seconds(now);
 }
 
-unsigned RoutingTable::touch_own(Instant now) {
+unsigned RoutingTable::first_own() const {
   std::size_t deeper = 0;
   unsigned bucket = unsigned(buckets_.size());
   while (bucket > 0 && deeper + buckets_[bucket - 1].live <= k_) {
     --bucket;
     deeper += buckets_[bucket].live;
-    buckets_[bucket].touched_s = seconds(now);
   }
   return bucket;
+}
+
+unsigned RoutingTable::touch_own(Instant now) {
+  const unsigned first = first_own();
+  for (unsigned bucket = first; bucket < buckets_.size(); ++bucket)
+    touch_bucket(now, bucket);
+  return first;
 }
 
 std::optional<RoutingTable::Stale> RoutingTable::stalest() const {

@@ -94,9 +94,12 @@ class RoutingTable {
 
   /// A lookup of `target` went through the buckets on its way.
   void touch(Instant now, const DhtKey& target);
+  /// `bucket`, of those there are, needs no lookup.
+  void touch_bucket(Instant now, unsigned bucket) { buckets_[bucket].touched_s = seconds(now); }
   /// A lookup of our own id met the k nearest: it went through the deepest buckets. The first of
   /// them, up to `bucket_count()`.
   unsigned touch_own(Instant now);
+  [[nodiscard]] unsigned first_own() const;
   /// The bucket that was not touched for longest, and since when; nothing if there is none.
   struct Stale {
     unsigned bucket = 0;
