@@ -3,6 +3,8 @@
 // message.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -41,6 +43,10 @@ class Talker final : public NodeService {
       arrived.push_back(std::move(*one));
     return taken;
   }
+  void on_proved(Instant now, NodeCore& node, const PeerProved& proved) override {
+    if (first_words.empty()) return;
+    said_early = streams.send(now, node.connectivity(), proved.peer, first_words);
+  }
   void advance(Instant now, NodeCore& node) override {
     if (streams.poll_timeout() <= now) streams.handle_timeout(now, node.connectivity());
   }
@@ -51,6 +57,8 @@ class Talker final : public NodeService {
   MessageStreams streams{"test/messages/1", message_max};
   std::vector<MessageStreams::Arrived> arrived;
   bool reads = true;
+  Bytes first_words;  // to be said to whoever is proved
+  bool said_early = false;
 };
 
 struct Member {
@@ -58,6 +66,9 @@ struct Member {
   InterfaceId interface{};
   Talker* talker = nullptr;  // of the node's services
 
+  [[nodiscard]] bool is_connected(const Member& to) const {
+    return node->core().connectivity().connected(to.node->id());
+  }
   bool send(const Member& to, ByteView message) {
     return node->command([&](NodeCore& core, Instant now) {
       return talker->streams.send(now, core.connectivity(), to.node->id(), message);
@@ -79,35 +90,38 @@ struct Member {
 
 struct World {
   explicit World(std::size_t count) {
-    for (std::size_t i = 1; i <= count; ++i) {
-      Member& member = members.emplace_back();
-      const HostId host = simulation.network().add_host("n" + std::to_string(i)).value();
-      AccessConfig access;
-      access.up.delay = access.down.delay = 5ms;
-      const auto ip = IpAddress::v4({198, 18, static_cast<std::uint8_t>(i), 1});
-      member.interface =
-          simulation.network().add_interface(host, {"eth", internet, ip, access}).value();
-      member.node = std::make_unique<MeshNode>(simulation, host);
-      member.node->command([&](NodeCore& core, Instant) {
-        auto talker = std::make_unique<Talker>();
-        member.talker = talker.get();
-        core.add_service(std::move(talker));
-      });
-    }
-    for (std::size_t i = 1; i < count; ++i) {
-      Member& from = members[i];
-      const NetworkPath path =
-          from.node->path(from.interface, members[0].node->address(members[0].interface));
-      EXPECT_TRUE(from.node->command([&](NodeCore& core, Instant now) {
-        return core.connect(now, members[0].node->id(), std::span(&path, 1));
-      }));
-    }
+    for (std::size_t i = 1; i <= count; ++i)
+      add({198, 18, static_cast<std::uint8_t>(i), 1});
+    for (std::size_t i = 1; i < count; ++i)
+      dial(members[i], members[0]);
     run_for(1s);
+  }
+  Member& add(std::array<std::uint8_t, 4> ip) {
+    Member& member = members.emplace_back();
+    const HostId host = simulation.network().add_host("n" + std::to_string(members.size())).value();
+    AccessConfig access;
+    access.up.delay = access.down.delay = 5ms;
+    member.interface = simulation.network()
+                           .add_interface(host, {"eth", internet, IpAddress::v4(ip), access})
+                           .value();
+    member.node = std::make_unique<MeshNode>(simulation, host);
+    member.node->command([&](NodeCore& core, Instant) {
+      auto talker = std::make_unique<Talker>();
+      member.talker = talker.get();
+      core.add_service(std::move(talker));
+    });
+    return member;
+  }
+  void dial(Member& from, const Member& to) {
+    const NetworkPath path = from.node->path(from.interface, to.node->address(to.interface));
+    EXPECT_TRUE(from.node->command([&](NodeCore& core, Instant now) {
+      return core.connect(now, to.node->id(), std::span(&path, 1));
+    }));
   }
   void run_for(Duration time) { EXPECT_TRUE(simulation.run_for(time)); }
 
   Simulation simulation{{.seed = 1, .replay = "MessageStreams"}};
-  std::vector<Member> members;
+  std::deque<Member> members;
 };
 
 TEST(MessageStreams, carries_messages_whole_and_in_order_from_stream_to_stream) {
@@ -128,6 +142,31 @@ TEST(MessageStreams, carries_messages_whole_and_in_order_from_stream_to_stream) 
   EXPECT_EQ(to.talker->streams.counters().streams_stopped, 0u);
   world.run_for(MessageStreams::stream_life + 1s);
   EXPECT_EQ(from.talker->streams.poll_timeout(), never) << "nothing is open any more";
+}
+
+TEST(MessageStreams, a_message_to_a_peer_that_is_proved_goes_with_the_end_of_the_handshake) {
+  World world(1);
+  Member& to = world.members[0];
+  Member& from = world.add({198, 18, 99, 1});
+  from.talker->first_words = to_bytes("hello");
+  world.dial(from, to);
+  // 10 ms one way: out, back, and out again.
+  world.run_for(29ms);
+  EXPECT_TRUE(from.talker->said_early);
+  EXPECT_FALSE(from.is_connected(to));
+  EXPECT_TRUE(to.talker->arrived.empty());
+  world.run_for(6ms);
+  EXPECT_FALSE(from.is_connected(to));
+  ASSERT_EQ(to.talker->arrived.size(), 1u);
+  EXPECT_EQ(to.talker->arrived[0].message, to_bytes("hello"));
+  EXPECT_EQ(to.talker->arrived[0].from, from.node->id());
+  // The stream goes on.
+  world.run_for(1s);
+  EXPECT_TRUE(from.is_connected(to));
+  EXPECT_TRUE(from.send(to, to_bytes("again")));
+  world.run_for(1s);
+  EXPECT_EQ(to.talker->arrived.size(), 2u);
+  EXPECT_EQ(from.talker->streams.counters().dropped_no_stream, 0u);
 }
 
 // Else it would hold open a connection that is to be left for a better one.

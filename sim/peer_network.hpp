@@ -1,12 +1,13 @@
 // The network beneath a PeerFabric, as far as it does not depend on what cores run on it: where
 // peers are, which way two of them reach each other, what that takes, what is lost and cut.
 //
-// A connection costs two round trips before the dialler can send anything over it (QUIC without
-// resumption, until the handshake is confirmed: quic/connection.hpp), and `handshake_bytes`. To a
-// peer behind a NAT it is made by way of that peer's home relay; after punching it goes on
-// directly, unless theory has no way (nat_pair.hpp). Punching takes the round trip by the relay and
-// one and a half of the direct one (docs/protocols/punch.md), plus what guesses take: medians of
-// `quicmesh sim nat-pairs`, seed 1, 300 pairs, less the median of the plain ones.
+// A connection costs one round trip before the dialler can send anything over it (QUIC without
+// resumption: its first message goes with the last flight of the handshake, path/path_event.hpp),
+// and `handshake_bytes`. To a peer behind a NAT it is made by way of that peer's home relay; after
+// punching it goes on directly, unless theory has no way (nat_pair.hpp). Punching takes the round
+// trip by the relay and one and a half of the direct one (docs/protocols/punch.md), plus what
+// guesses take: medians of `quicmesh sim nat-pairs`, seed 1, 300 pairs, less the median of the
+// plain ones.
 //
 // Connections are reliable, as QUIC's are: a lost packet comes a probe timeout later (RFC 9002
 // s6.2: 1.5 round trips and the peer's ack delay of 25 ms, doubled each time), a first flight after

@@ -9,9 +9,9 @@
 // What many shards share (network, book) does not change in a window, and the rest is their own:
 // randomness, letters, counters, hash.
 //
-// A handshake is four events, each at its own end: `dial` arrives, the `answer` of who was dialled,
-// `accepted` there and `stands` here. Who was dialled cannot know whether the dialler still wants
-// it; a dialler who does not sends `gone` for an answer.
+// A handshake is three events, each at its own end: `dial` arrives, the `answer` of who was
+// dialled, with which the connection stands here, and `accepted` there. Who was dialled cannot know
+// whether the dialler still wants it; a dialler who does not sends `gone` for an answer.
 //
 // Numbers of connections are unique among those that a shard's peers dial, and those of two shards
 // differ. Of two simultaneous dials the one with the smaller number wins: both ends know both.
@@ -218,7 +218,6 @@ class alignas(64) PeerShard {
     dial,      // arrives at `node`, from `other`
     answer,    // to the dial of `node`
     accepted,  // the connection to `other`, which dialled, is up at `node`
-    stands,    // the connection to `other`, which was dialled, is up at `node`
     direct,    // it has been punched
     give_up,   // the dial of `other`
     message,   // `ref` is the letter
@@ -354,8 +353,6 @@ class alignas(64) PeerShard {
         return on_answer(node, other, event.ref);
       case Kind::accepted:
         return on_accepted(node, other, event.ref);
-      case Kind::stands:
-        return on_stands(node, other, event.ref);
       case Kind::direct:
         return on_direct(node, other, event.ref);
       case Kind::give_up:
@@ -560,14 +557,15 @@ class alignas(64) PeerShard {
     const Duration rtt = rtt_of(dialler, *end);
     // The dialler's certificate and Finished, the other side's word that it took them.
     const Instant there = now_ + network_.handshake_transit(losses_, rtt);
-    const Instant here = there + network_.handshake_transit(losses_, rtt);
+    const Instant confirmed = there + network_.handshake_transit(losses_, rtt);
     plan(there, Kind::accepted, peer, dialler, connection);
-    plan(here, Kind::stands, dialler, peer, connection);
-    if (end->relayed == 0) return;
-    if (const auto punching = network_.punching_time(dialler, peer)) {
-      plan(here + *punching, Kind::direct, dialler, peer, connection);
-      plan(here + *punching, Kind::direct, peer, dialler, connection);
+    const auto punching = end->relayed == 0 ? std::nullopt : network_.punching_time(dialler, peer);
+    if (punching) {
+      plan(confirmed + *punching, Kind::direct, dialler, peer, connection);
+      plan(confirmed + *punching, Kind::direct, peer, dialler, connection);
     }
+    // Its first message goes with its last flight.
+    on_stands(dialler, peer, connection);
   }
 
   /// Of two connections that one peer dialled, whether `one` is the later one; numbers wrap.

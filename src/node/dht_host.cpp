@@ -158,23 +158,65 @@ void DhtHost::on_connected(Instant now, NodeCore& node, const PeerConnected& eve
     });
   }
   if (peer == no_peer) return;
-  Link& link = links_[event.peer];
-  link = {.peer = peer, .direct = !event.relay && !event.over_turn};
+  const bool was_early = early_.erase(event.peer) > 0;
+  const bool is_deaf = was_early && links_.at(event.peer).deaf;
+  const Duration rtt = node.connectivity().path_info(event.peer).smoothed_rtt;
+  Link& link =
+      make_link(now, node, peer, {event.peer, event.path, rtt, event.relay, event.over_turn});
+  link.deaf = is_deaf;
   link.ours = sought && event.dialled_by_us && !claimed_.contains(event.peer);
-  set_scopes(node, link, event.path, event.relay);
   if (link.direct) {
     if (!event.dialled_by_us && !sought) reached_in_ = std::max(reached_in_, link.scope);
     dial_rests_.answered(event.path.remote.ip);
   }
-  set_group(now, node, peer, event.path, event.relay);
   update_role(node);
-  core_.handle(now, peer::Up{peer, node.connectivity().path_info(event.peer).smoothed_rtt});
+  if (!was_early) core_.handle(now, peer::Up{peer, rtt});
   // Whoever is connected is somebody to begin with.
   if (!was_joined_) join_at_ = std::min(join_at_, now + join_pause_ / 10);
 }
 
+// Of the peers that are dialled only those that the core waits for: nobody else has anything to
+// say.
+void DhtHost::on_proved(Instant now, NodeCore& node, const PeerProved& proved) {
+  const bool is_over = !node.connectivity().is_proved(proved.peer);
+  if (stopped_ || is_over || !wanted_.contains(proved.peer) || links_.contains(proved.peer)) return;
+  const PeerHandle peer = intern(proved.peer);
+  if (peer == no_peer) return;
+  dirty_ = true;
+  early_.insert(proved.peer);
+  (void)make_link(now, node, peer, proved);
+  core_.handle(now, peer::Up{peer, proved.rtt});
+  pump(now, node);
+}
+
+/// Keeps which of our records the peer has, if it has one of this scope.
+DhtHost::Link& DhtHost::make_link(Instant now, NodeCore& node, PeerHandle peer,
+                                  const PeerProved& where) {
+  Link made{.peer = peer, .direct = !where.relay && !where.over_turn};
+  set_scopes(node, made, where.path, where.relay);
+  Link& link = links_[where.peer];
+  if (link.peer == peer && link.scope == made.scope) made.shown = link.shown;
+  link = made;
+  set_group(now, node, peer, where.path, where.relay);
+  return link;
+}
+
+/// The dial has come to nothing after all.
+void DhtHost::drop_early(Instant now, const NodeCore& node) {
+  for (const NodeId& id : std::vector(early_.begin(), early_.end())) {
+    if (node.connectivity().is_proved(id)) continue;
+    lose_link(now, id);
+    dirty_ = true;
+  }
+}
+
 void DhtHost::on_disconnected(Instant now, const NodeId& peer) {
   claimed_.erase(peer);
+  lose_link(now, peer);
+}
+
+void DhtHost::lose_link(Instant now, const NodeId& peer) {
+  early_.erase(peer);
   const auto found = links_.find(peer);
   if (found == links_.end()) return;
   const Link link = found->second;
@@ -184,6 +226,7 @@ void DhtHost::on_disconnected(Instant now, const NodeId& peer) {
 }
 
 bool DhtHost::on_unreachable(Instant now, NodeCore& node, const PeerUnreachable& event) {
+  drop_early(now, node);
   const bool sought = wanted_.erase(event.peer) > 0;
   if (sought) core_.handle(now, peer::Unreachable{book_.find(event.peer)});
   if (Dial* dial = find_dial(event.peer)) {
@@ -402,6 +445,11 @@ void DhtHost::open(Instant now, NodeCore& node, PeerHandle peer) {
 
 void DhtHost::close(Instant now, NodeCore& node, PeerHandle peer) {
   const NodeId id = book_.id(peer);
+  if (early_.contains(id) && !is_used(node, id) && !find_dial(id)) {
+    early_.erase(id);
+    links_.erase(id);
+    inputs_.emplace_back(peer::Down{peer});
+  }
   const auto link = links_.find(id);
   if (link == links_.end() && wanted_.contains(id) && !is_used(node, id) && !find_dial(id)) {
     wanted_.erase(id);
@@ -427,6 +475,7 @@ void DhtHost::claim(const NodeId& peer) {
 
 void DhtHost::advance(Instant now, NodeCore& node) {
   if (stopped_) return;
+  drop_early(now, node);
   watch_clock(now, node);
   if (!dirty_ && now < next_) return;
   dirty_ = false;

@@ -4,8 +4,11 @@
 // - Messages go through the codec (dht_wire) and over streams of their own (message_streams.hpp).
 //   With the first one on a connection, and after each change, goes the sender's endpoint record.
 // - A peer that the core wants to speak to is dialled where its record says, or where it was told
-//   to begin. All connections of the node are the DHT's, too; but it closes only those that it made
-//   itself and that the application has not used since.
+//   to begin. For the core it is up as soon as it is proved, so the first request goes with the
+//   last flight of the handshake: it takes two round trips, and not three. What the peer makes of
+//   us is then not known yet; if it refuses us that is a connection that went down. All connections
+//   of the node are the DHT's, too; but it closes only those that it made itself and that the
+//   application has not used since.
 // - Server or client (`DhtRole::automatic`): a node serves if it believes to be reachable in the
 //   widest scope in which it has met others. It is reachable in the scope of its own addresses,
 //   unless a NAT or firewall was found before them; of addresses that the gateway forwards; and of
@@ -118,6 +121,7 @@ class DhtHost final : public NodeService {
   // NodeService.
   [[nodiscard]] const std::string& protocol() const override { return streams_.protocol(); }
   bool take_in(Instant now, NodeCore& node, NodeEvent& event) override;
+  void on_proved(Instant now, NodeCore& node, const PeerProved& proved) override;
   void advance(Instant now, NodeCore& node) override;
   [[nodiscard]] Instant poll_timeout() const override { return next_; }
   void on_reach_changed(Instant now, NodeCore& node) override;
@@ -211,7 +215,10 @@ class DhtHost final : public NodeService {
   // Connections.
   bool on_node_event(Instant now, NodeCore& node, NodeEvent& event);
   void on_connected(Instant now, NodeCore& node, const PeerConnected& event);
+  Link& make_link(Instant now, NodeCore& node, PeerHandle peer, const PeerProved& where);
   void on_disconnected(Instant now, const NodeId& peer);
+  void lose_link(Instant now, const NodeId& peer);
+  void drop_early(Instant now, const NodeCore& node);
   bool on_unreachable(Instant now, NodeCore& node, const PeerUnreachable& event);
   void on_path_changed(Instant now, NodeCore& node, const PeerPathChanged& event);
   bool on_stream_event(Instant now, NodeCore& node, NodeEvent& event);
@@ -299,6 +306,7 @@ class DhtHost final : public NodeService {
 
   std::map<NodeId, Link> links_;
   std::set<NodeId> wanted_;                       // being dialled for the core
+  std::set<NodeId> early_;                        // of `links_`: proved, and not connected yet
   DialRests dial_rests_;                          // of addresses that records name
   std::set<NodeId> claimed_;                      // of the application
   std::deque<peer::Input<dht::Message>> inputs_;  // answers to the core's own outputs

@@ -18,7 +18,10 @@ bool MessageStreams::send(Instant now, Connectivity& connectivity, const NodeId&
   auto current = current_.find(peer);
   if (current == current_.end()) {
     give_up_older(connectivity, peer);
-    const auto opened = connectivity.open_stream(now, peer, {StreamKind::stream, protocol_}, false);
+    const StreamHeader header{StreamKind::stream, protocol_};
+    const auto opened = connectivity.connected(peer)
+                            ? connectivity.open_stream(now, peer, header, false)
+                            : connectivity.open_early_stream(peer, header);
     if (!opened) {
       ++counters_.dropped_no_stream;
       return false;

@@ -61,8 +61,8 @@ class MessageStreams {
   MessageStreams(std::string protocol, std::size_t message_max)
       : protocol_(std::move(protocol)), message_max_(message_max) {}
 
-  /// Sends a message of 1 to `message_max` bytes to a peer that is connected; false if it is
-  /// dropped.
+  /// Sends a message of 1 to `message_max` bytes to a peer that is connected, or proved
+  /// (path_event.hpp); false if it is dropped.
   bool send(Instant now, Connectivity& connectivity, const NodeId& peer, ByteView message);
   /// The next message that came; to be drained after each event.
   std::optional<Arrived> poll_arrived();

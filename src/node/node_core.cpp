@@ -136,6 +136,12 @@ void NodeCore::serve(Instant now) {
   if (services_.empty() || serving_) return;
   serving_ = true;
   do {
+    for (const PeerProved& one : std::exchange(proved_, {})) {
+      served_ = true;
+      for (const auto& service : services_) {
+        if (!leaving) service->on_proved(now, *this, one);
+      }
+    }
     while (events_offered_ < events_.size()) {
       NodeEvent event = std::move(events_[events_offered_]);
       events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(events_offered_));
@@ -152,7 +158,7 @@ void NodeCore::serve(Instant now) {
       if (!leaving) service->advance(now, *this);
     }
     take_events(now);
-  } while (events_offered_ < events_.size());
+  } while (events_offered_ < events_.size() || !proved_.empty());
   serving_ = false;
 }
 
@@ -188,6 +194,13 @@ bool NodeCore::take_in(Instant now, PathEvent& event) {
   }
   if (const auto* proved = std::get_if<PeerPathProved>(&event)) {
     if (relay_host_) relay_host_->on_path_proved(*proved);
+    return true;
+  }
+  if (auto* proved = std::get_if<PeerProved>(&event)) {
+    if (services_.empty()) return true;
+    proved->relay = resolve_relay(proved->path);
+    proved->over_turn = resolve_turn(proved->peer, proved->path);
+    proved_.push_back(std::move(*proved));
     return true;
   }
   if (auto* connected = std::get_if<PeerConnected>(&event)) {

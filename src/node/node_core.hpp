@@ -261,6 +261,7 @@ class NodeCore {
   std::set<StreamKey> refused_;  // their late events are nobody's
   std::deque<NodeEvent> events_;
   std::vector<std::unique_ptr<NodeService>> services_;
+  std::vector<PeerProved> proved_;  // that the services have not heard of
   std::size_t events_offered_ = 0;  // of `events_`, to the services
   bool serving_ = false;
   bool served_ = false;    // a service took an event

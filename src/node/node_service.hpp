@@ -27,6 +27,8 @@ class NodeService {
   [[nodiscard]] virtual const std::string& protocol() const = 0;
   /// True if the event is not for the application.
   virtual bool take_in(Instant now, NodeCore& node, NodeEvent& event) = 0;
+  /// A peer that is being dialled takes what is sent early (path_event.hpp).
+  virtual void on_proved(Instant /*now*/, NodeCore& /*node*/, const PeerProved& /*proved*/) {}
   /// Called whenever the node may have something to do, not only when its time is due.
   virtual void advance(Instant now, NodeCore& node) = 0;
   [[nodiscard]] virtual Instant poll_timeout() const = 0;

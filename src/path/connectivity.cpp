@@ -169,7 +169,7 @@ void Connectivity::handle_event(Instant now, QuicEvent& event) {
   if (const auto* confirmed = std::get_if<ConnectionConfirmed>(&event)) {
     on_confirmed(now, *link, confirmed->peer);
   } else if (std::holds_alternative<HandshakeCompleted>(event)) {
-    tell_candidates(*link);  // the peer's probes then open its NAT a round trip earlier
+    on_proved(*link);
   } else if (const auto* opened = std::get_if<StreamOpened>(&event)) {
     link->unnamed.emplace(opened->stream, Bytes{});
   } else if (const auto* readable = std::get_if<StreamReadable>(&event)) {
@@ -227,6 +227,29 @@ Link* Connectivity::active_link(const NodeId& id) const {
   const auto peer = peers_.find(id);
   if (peer == peers_.end() || !peer->second.active) return nullptr;
   return find_link(*peer->second.active);
+}
+
+/// The dialler has seen the peer's certificate, and the peer will see ours before anything of what
+/// we send now (RFC 9001 s5.7).
+void Connectivity::on_proved(Link& link) {
+  link.proved = true;
+  tell_candidates(link);  // the peer's probes then open its NAT a round trip earlier
+  if (active_link(*link.peer) != nullptr) return;
+  events_.push_back(PeerProved{.peer = *link.peer,
+                               .path = current_path_of(link),
+                               .rtt = quic_->path_info(link.handle).smoothed_rtt});
+}
+
+Link* Connectivity::proved_link(const NodeId& id) const {
+  const auto peer = peers_.find(id);
+  if (peer == peers_.end()) return nullptr;
+  for (const ConnectionHandle handle : peer->second.links) {
+    Link* link = find_link(handle);
+    if (link != nullptr && link->proved && !link->retiring_here && !link->retiring_there) {
+      return link;
+    }
+  }
+  return nullptr;
 }
 
 void Connectivity::on_confirmed(Instant now, Link& link, const NodeId& id) {

@@ -144,6 +144,11 @@ class Connectivity {
   /// Opens a stream and writes its header.
   Result<StreamKey> open_stream(Instant now, const NodeId& peer, const StreamHeader& header,
                                 bool bidirectional);
+  /// The same to a peer that is proved and not connected yet, unidirectional. It is for what may
+  /// come to nothing, as a request does: the peer has not judged us yet.
+  Result<StreamKey> open_early_stream(const NodeId& peer, const StreamHeader& header);
+  /// Whether there is a connection for such streams.
+  [[nodiscard]] bool is_proved(const NodeId& peer) const { return proved_link(peer) != nullptr; }
   Result<void> write(const StreamKey& stream, Bytes& data, bool end);
   /// Gives the peer leave to send `bytes` more; for PeerStreamData that was consumed.
   void credit(const StreamKey& stream, std::size_t bytes);
@@ -211,6 +216,8 @@ class Connectivity {
   Link& add_link(ConnectionHandle handle);
   [[nodiscard]] Link* find_link(ConnectionHandle handle) const;
   [[nodiscard]] Link* active_link(const NodeId& peer) const;
+  [[nodiscard]] Link* proved_link(const NodeId& peer) const;
+  void on_proved(Link& link);
   void on_confirmed(Instant now, Link& link, const NodeId& peer);
   void on_closed(Instant now, ConnectionClosed& closed);
   void remove_link(Link& link);
@@ -255,6 +262,7 @@ class Connectivity {
   [[nodiscard]] NetworkPath current_path_of(const Link& link) const;
 
   // Streams (connectivity_streams.cpp).
+  Result<StreamKey> open_stream_on(Link* link, const StreamHeader& header, bool bidirectional);
   void on_stream_readable(Instant now, Link& link, StreamId stream);
   void on_stream_over(Instant now, Link& link, StreamId stream);
   bool name_stream(Link& link, StreamId stream, Bytes& data, bool end);

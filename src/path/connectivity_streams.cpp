@@ -13,8 +13,16 @@ namespace quicmesh {
 Result<StreamKey> Connectivity::open_stream(Instant now, const NodeId& peer,
                                             const StreamHeader& header, bool bidirectional) {
   (void)now;
+  return open_stream_on(active_link(peer), header, bidirectional);
+}
+
+Result<StreamKey> Connectivity::open_early_stream(const NodeId& peer, const StreamHeader& header) {
+  return open_stream_on(proved_link(peer), header, false);
+}
+
+Result<StreamKey> Connectivity::open_stream_on(Link* link, const StreamHeader& header,
+                                               bool bidirectional) {
   if (!is_protocol_name(header.protocol)) return failure(PathErrc::bad_protocol_name);
-  Link* link = active_link(peer);
   if (link == nullptr) return failure(PathErrc::not_connected);
   const auto id = quic_->open_stream(link->handle, bidirectional);
   if (!id) return failure(id.error());

@@ -24,6 +24,7 @@ struct Link {
 
   ConnectionHandle handle;
   bool dialler = false;
+  bool proved = false;  // of a dialler: the peer is, and takes what we send
   bool confirmed = false;
   bool candidates_told = false;
   std::optional<NodeId> peer;  // whom we dialled, or who was proved

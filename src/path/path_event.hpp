@@ -35,6 +35,17 @@ struct PeerConnected {
   bool over_turn = false;  // its remote address is then the peer's, as the TURN server sees it
 };
 
+/// `peer`, which we are dialling, is proved, a round trip before it is connected: what is sent now
+/// (Connectivity::open_early_stream) arrives with the last flight of the handshake. The peer may
+/// still refuse us; then PeerUnreachable follows, or nothing if the dial is given up.
+struct PeerProved {
+  NodeId peer;
+  NetworkPath path;
+  Duration rtt{};
+  std::optional<NodeId> relay = std::nullopt;  // as in PeerConnected
+  bool over_turn = false;
+};
+
 /// The last connection to `peer` is gone.
 struct PeerDisconnected {
   NodeId peer;
@@ -182,7 +193,7 @@ struct PeerDatagram {
 };
 
 using PathEvent =
-    std::variant<PeerConnected, PeerDisconnected, PeerUnreachable, HandshakeRefused,
+    std::variant<PeerConnected, PeerProved, PeerDisconnected, PeerUnreachable, HandshakeRefused,
                  PeerPathChanged, PeerSilent, PeerPathRefused, PeerCandidates, PeerPunch,
                  PeerPathFound, PeerPathProved, PeerStreamOpened, PeerStreamData,
                  PeerStreamWritable, PeerStreamReset, PeerStreamStopped, PeerStreamFinished,

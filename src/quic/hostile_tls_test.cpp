@@ -176,6 +176,17 @@ TEST_P(HostileTls, is_refused_with_the_reason_on_both_sides) {
   NodeId expected = pair.acceptor.identity.node_id();
   if (c.dial_wrong_id) expected.bytes[5] ^= 1;
   pair.dial(expected);
+  // What the dialler says as soon as it may is not delivered either.
+  bool spoke = false;
+  for (int i = 0; i < 200; ++i) {
+    pair.run(1ms);
+    QuicEndpoint& speaker = *pair.dialler.endpoint;
+    if (spoke || !speaker.handshake_completed(*pair.dialler.connection)) continue;
+    const auto stream = speaker.open_stream(*pair.dialler.connection, false);
+    if (!stream) continue;
+    Bytes data(100);
+    spoke = speaker.write(*pair.dialler.connection, *stream, data, true).has_value();
+  }
   pair.run(5s);
   const auto* dialler = pair.dialler.find<ConnectionClosed>();
   const auto* acceptor = pair.acceptor.find<ConnectionClosed>();
