@@ -50,7 +50,8 @@ struct Config {
   /// A lookup ends by then, with what it has.
   Duration lookup_deadline = 10s;
 
-  /// Requests that the node sends at most (TD11); twice as many may go at once.
+  /// Requests that the node opens connections for, at most (TD11); twice as many may go at once. Of
+  /// those over connections that stand it sends eight times as many.
   std::uint32_t requests_a_second = 200;
   /// Express queries of others that it passes on at most.
   std::uint32_t forwards_a_second = 200;

@@ -247,6 +247,8 @@ void DhtCore::request(Instant now, PeerHandle peer, QueryId query, Body body) {
   open.storing = query != no_query &&
                  (std::holds_alternative<Put>(body) || std::holds_alternative<Provide>(body));
   const bool warm = links_.is_up(peer);
+  const bool opens = !warm && !links_.is_opening(peer);
+  budget_.spend(now, opens);
   const Duration cold_patience = warm ? patience : RoundTrip::cold_factor * patience;
   open.late_at = now + cold_patience;
   open.given_up_at =
@@ -256,7 +258,7 @@ void DhtCore::request(Instant now, PeerHandle peer, QueryId query, Body body) {
     send(peer, open.number, std::move(body));
   } else {
     open.waiting = std::move(body);
-    if (!links_.is_opening(peer)) {
+    if (opens) {
       links_.opening(now, peer);
       (void)outputs_.push(peer::Open{peer});
     }
@@ -271,7 +273,7 @@ void DhtCore::send(PeerHandle to, std::uint32_t number, Body body) {
 
 /// Asks `peer` whether it is there, unless something is asked of it already.
 void DhtCore::check(Instant now, PeerHandle peer) {
-  if (requests_.checks() < checks_max && !requests_.any_to(peer) && budget_.take(now)) {
+  if (requests_.checks() < checks_max && !requests_.any_to(peer) && budget_.has_one(now)) {
     request(now, peer, no_query, Ping{});
   }
 }

@@ -402,6 +402,7 @@ class DhtCore {
   void keep_warm(Instant now);
   void parted(Instant now, PeerHandle peer);
   void forget_parted(Instant now);
+  [[nodiscard]] bool may_store_at(PeerHandle peer) const;
   void trim_links(Instant now);
 
   // Lookups (dht_core_lookups.cpp).

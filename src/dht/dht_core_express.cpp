@@ -83,7 +83,8 @@ void DhtCore::begin_express(Instant now, QueryId query) {
 bool DhtCore::ask_by_express(Instant now, RunningLookup& running, ExpressWay way) {
   const DhtKey target = running.lookup.target();
   const PeerHandle next = express_hop(target, way, running.express_asked);
-  if (next == no_peer || !budget_.take(now)) return false;
+  if (next == no_peer || !budget_.has_one(now)) return false;
+  budget_.spend(now, false);
   running.express_asked = next;
   const auto hops =
       static_cast<std::uint8_t>(express_hops_max - rng_.below(express_hops_spread + 1U));

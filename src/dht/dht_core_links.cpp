@@ -93,10 +93,20 @@ void DhtCore::forget_parted(Instant now) {
   plan_keep_warm(now, warm_pause);
 }
 
+/// Whom a put has asked it will store at, if nobody nearer shows up, over the same connection.
+bool DhtCore::may_store_at(PeerHandle peer) const {
+  return std::ranges::any_of(lookups_, [&](const RunningLookup& running) {
+    const bool stores = (running.task != nullptr && running.task->put) ||
+                        (running.providers != nullptr && running.providers->provide);
+    return stores && running.lookup.path_of(peer) != 0;
+  });
+}
+
 void DhtCore::trim_links(Instant now) {
   if (links_.up_count() <= links_max()) return;
   const std::size_t left = links_max() - links_max() / 8;
   const auto keep = [&](PeerHandle peer) {
+    if (may_store_at(peer)) return LinkPool::held;
     if (requests_.any_to(peer)) return 0;
     return table_.find(peer) == nullptr ? 1 : 2;
   };

@@ -77,13 +77,12 @@ void DhtCore::proceed(Instant now, QueryId query) {
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
   const std::uint8_t alpha =
       std::max(adaptation_.alpha(running->lookup.silent()), running->lookup.paths());
-  while (budget_.next() <= now) {
+  while (budget_.has_one(now)) {
     const auto peer = running->lookup.next(alpha);
     if (!peer) break;
-    (void)budget_.take(now);
     request(now, *peer, query, question_of(*running));
   }
-  if (budget_.next() > now && budget_at_ == never) {
+  if (!budget_.has_one(now) && budget_at_ == never) {
     ++counters_.out_of_budget;
     budget_at_ = budget_.next();
   }

@@ -109,10 +109,8 @@ void DhtCore::offer_record(Instant now, QueryId query) {
   task.open = static_cast<unsigned>(nearest.size());
   task.offered.insert(task.offered.end(), nearest.begin(), nearest.end());
   const Provide provide{to_bytes(task.record)};
-  for (const PeerHandle peer : nearest) {
-    budget_.owe(now);
+  for (const PeerHandle peer : nearest)
     request(now, peer, query, provide);
-  }
   if (!nearest.empty()) return;
   if (task.stored < sloppy_copies && go_farther_out(running)) return proceed(now, query);
   tell(running, LookupEnd::converged);

@@ -106,10 +106,8 @@ void DhtCore::begin_storing(Instant now, QueryId query) {
     if (stored) ++running.task->stored;
   }
   running.task->open = static_cast<unsigned>(nearest.size());
-  for (const PeerHandle peer : nearest) {
-    budget_.owe(now);
+  for (const PeerHandle peer : nearest)
     request(now, peer, query, put);
-  }
   if (nearest.empty()) {
     tell(running, LookupEnd::converged);
     end(now, query);
@@ -205,7 +203,7 @@ void DhtCore::repair(Instant now, const RunningLookup& running) {
                 .lifetime_s = saturating_cast<std::uint32_t>(task.lifetime / 1s),
                 .bytes = *task.bytes};
   for (const PeerHandle peer : running.lookup.nearest_answered(readers_quorum)) {
-    if (std::ranges::count(task.up_to_date, peer) == 0 && budget_.take(now)) {
+    if (std::ranges::count(task.up_to_date, peer) == 0 && budget_.has_one(now)) {
       request(now, peer, no_query, put);
     }
   }

@@ -4,9 +4,11 @@
 // of least value go, an eighth at once: first who has no place in the routing table, then who is
 // not *wanted*, which those are that express queries need; among equals who was used longest ago. A
 // connection used within the last two seconds, or with a request open, is left alone, unless there
-// are twice as many as there should be.
+// are twice as many as there should be. One that is *held*, since a put will store over it, is even
+// then, up to `lookup_room` beyond what there should be.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,6 +27,8 @@ class LinkPool {
   /// Peers without a link here share so many counts of requests, by a hash.
   static constexpr std::size_t others_slots = 64;
   static constexpr std::size_t hard_factor = 2;
+  static constexpr std::size_t lookup_room = 48;
+  static constexpr int held = -1;
   static constexpr int of_the_wanted = 3;  // the value of such a connection
   static constexpr int in_use = 4;         // of one that goes last
 
@@ -53,19 +57,20 @@ class LinkPool {
   [[nodiscard]] std::size_t up_count() const { return up_count_; }
 
   /// The connection to close, if more than `links_max` are up; `keep(peer)` is 0 for one that must
-  /// not be closed now, and grows with its value otherwise: 1 or 2.
+  /// not be closed now, `held`, and grows with its value otherwise: 1 or 2.
   template <class Keep>
   [[nodiscard]] std::optional<PeerHandle> surplus(Instant now, std::size_t links_max,
                                                   Keep keep) const {
     if (up_count_ <= links_max) return std::nullopt;
     const bool far_too_many = up_count_ > hard_factor * links_max;
+    const bool no_room = up_count_ > std::max(hard_factor * links_max, links_max + lookup_room);
     const Link* least = nullptr;
     int least_value = 0;
     for (const Link& link : links_) {
       if (!link.up || (!far_too_many && now - link.used_at < left_alone)) continue;
       int value = keep(link.peer);
-      if (value == 0 && !far_too_many) continue;
-      if (value == 0) {
+      if ((value == 0 && !far_too_many) || (value == held && !no_room)) continue;
+      if (value <= 0) {
         value = in_use;
       } else if (link.wanted) {
         value = of_the_wanted;

@@ -61,6 +61,8 @@ class TestNetwork {
   [[nodiscard]] bool connected(std::size_t a, std::size_t b) const {
     return links_.contains(link(a, b));
   }
+  /// Connections that it has tried to open.
+  [[nodiscard]] std::size_t dials(std::size_t node) const { return nodes_[node]->dials; }
   std::vector<Event>& events(std::size_t node) { return nodes_[node]->events; }
   Rng& rng() { return rng_; }
 
@@ -175,6 +177,7 @@ class TestNetwork {
     DhtCore core;
     bool alive = true;
     Instant timer = never;
+    std::size_t dials = 0;
     std::vector<Event> events;
   };
   using Link = std::pair<std::size_t, std::size_t>;
@@ -196,6 +199,7 @@ class TestNetwork {
   void open(std::size_t from, std::size_t to) {
     if (links_.contains(link(from, to)) || !opening_.insert({from, to}).second) return;
     ++handshakes;
+    ++nodes_[from]->dials;
     const bool works = alive(to) && core(to).is_server();
     at(now_ + (works ? rtt(from, to) : dial_patience), [this, from, to, works] {
       if (opening_.erase({from, to}) == 0 || !alive(from)) return;

@@ -300,6 +300,38 @@ TEST(DhtCore, a_value_put_by_one_is_got_by_all_from_the_k_nearest) {
   EXPECT_FALSE(missing.bytes);
 }
 
+// A client may keep fewer connections than a put asks peers.
+TEST(DhtCore, a_put_stores_over_the_connections_of_its_lookup) {
+  ValueNetwork net(47);
+  net.rtt = [](std::size_t, std::size_t) { return 5ms; };
+  net.core(0).set_server(false);
+  for (int i = 0; i < 30; ++i) {
+    const Bytes value = to_bytes("value " + std::to_string(i));
+    const std::size_t before = net.dials(0);
+    const auto put = net.put(0, ValueKind::immutable, immutable_key(value), value);
+    EXPECT_GE(put.stored, 20U);
+    EXPECT_LE(net.dials(0) - before, put.cost.queries);
+    EXPECT_LE(net.core(0).links_up(), net.config.links_client + LinkPool::lookup_room);
+  }
+}
+
+TEST(DhtCore, puts_over_connections_that_stand_wait_for_no_budget) {
+  TestNetwork net(48);
+  net.rtt = [](std::size_t, std::size_t) { return 1ms; };
+  net.add_all(50);
+  net.fill_tables(20);
+  for (int i = 0; i < 60; ++i) {
+    const Bytes value = to_bytes("value " + std::to_string(i));
+    ASSERT_TRUE(net.command(0, [&](DhtCore& core) {
+      return core.put(net.now(), ValueKind::immutable, immutable_key(value), value);
+    }));
+    EXPECT_GE(net.wait_for<PutFinished>(0).stored, 20U);
+  }
+  // More than would be let go at once if each had to open a connection.
+  EXPECT_GT(net.core(0).counters().requests_sent, 5U * net.config.requests_a_second);
+  EXPECT_EQ(net.core(0).counters().out_of_budget, 0U);
+}
+
 TEST(DhtCore, a_value_survives_the_death_of_most_of_its_holders) {
   ValueNetwork net(42);
   const Bytes value = to_bytes("a value");
