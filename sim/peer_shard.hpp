@@ -218,6 +218,7 @@ class alignas(64) PeerShard {
     dial,      // arrives at `node`, from `other`
     answer,    // to the dial of `node`
     accepted,  // the connection to `other`, which dialled, is up at `node`
+    stands,    // `other`, which was dialled, has accepted the connection
     direct,    // it has been punched
     give_up,   // the dial of `other`
     message,   // `ref` is the letter
@@ -353,6 +354,8 @@ class alignas(64) PeerShard {
         return on_answer(node, other, event.ref);
       case Kind::accepted:
         return on_accepted(node, other, event.ref);
+      case Kind::stands:
+        return on_stands(node, other, event.ref);
       case Kind::direct:
         return on_direct(node, other, event.ref);
       case Kind::give_up:
@@ -559,6 +562,8 @@ class alignas(64) PeerShard {
     const Instant there = now_ + network_.handshake_transit(losses_, rtt);
     const Instant confirmed = there + network_.handshake_transit(losses_, rtt);
     plan(there, Kind::accepted, peer, dialler, connection);
+    // Whoever wants it no more says so then.
+    plan(confirmed, Kind::stands, dialler, peer, connection);
     const auto punching = end->relayed == 0 ? std::nullopt : network_.punching_time(dialler, peer);
     if (punching) {
       plan(confirmed + *punching, Kind::direct, dialler, peer, connection);
