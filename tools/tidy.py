@@ -21,8 +21,8 @@ FUNCTION_LINES_MAX = 100
 CPP = (".hpp", ".cpp", ".h", ".c", ".inc")
 SCRIPTS = (".py", ".sh", ".cmake", "CMakeLists.txt")
 ASIO_PLACES = ("include/quicmesh/", "src/io/", "apps/", "examples/", "bench/", "tests/")
-# The one file of the simulator that may start threads: it runs many seeds at once.
-SIM_THREADS_FILE = "sim/parallel.cpp"
+# The files of the simulator that may start threads: many seeds at once, and shards of one world.
+SIM_THREADS_FILES = ("sim/parallel.cpp", "sim/barrier_pool.hpp", "sim/barrier_pool.cpp")
 
 # (rule, pattern, paths where it is allowed, what to do instead)
 TEXT_RULES = [
@@ -43,7 +43,7 @@ TEXT_RULES = [
      (), "it takes ten seconds to compile; include <boost/asio/awaitable.hpp> and the like"),
     ("thread", re.compile(
         r"\bstd::(?:jthread|thread|async)\b|\bpthread_create\b|<(?:thread|stop_token)>"),
-     ASIO_PLACES + (SIM_THREADS_FILE,), "one thread a node, started by the driver in src/io"),
+     ASIO_PLACES + SIM_THREADS_FILES, "one thread a node, started by the driver in src/io"),
     ("qlog", re.compile(r"\bqlog_write\b"),
      (), "ngtcp2 1.11 overflows its stack in qlog (CVE-2026-40170): its callback is never set"),
 ]
@@ -216,7 +216,7 @@ def planted():
         ("apps/a.cpp", HEAD + "#include <boost/asio/awaitable.hpp>\n", None),
         ("apps/b.cpp", HEAD + "#include <boost/asio.hpp>\n", "asio umbrella"),
         ("sim/b.cpp", HEAD + "std::jthread t;\n", "thread"),
-        (SIM_THREADS_FILE, HEAD + "std::jthread t;\n", None),
+        (SIM_THREADS_FILES[0], HEAD + "std::jthread t;\n", None),
         ("src/node/b.cpp", HEAD + "std::thread::id i;\n", "thread"),
         ("src/quic/a.cpp", HEAD + "settings.qlog_write = on_qlog;\n", "CVE-2026-40170"),
         ("src/quic/b.cpp", HEAD + "// qlog_write stays null.\n", None),

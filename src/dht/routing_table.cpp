@@ -26,12 +26,17 @@ void make_room(std::vector<T>& vector, std::size_t step) {
 }  // namespace
 
 RoutingTable::RoutingTable(Instant now, const Config& config, const PeerBook& book, PeerHandle self)
-    : config_(&config), book_(&book), self_(self), k_(config.k), born_(now) {}
+    : config_(&config),
+      book_(&book),
+      self_(self),
+      own_(DhtKey::of(book.id(self))),
+      k_(config.k),
+      born_(now) {}
 
 // Where things are.
 
 unsigned RoutingTable::bucket_of(PeerHandle peer) const {
-  const unsigned bits = shared_bits(DhtKey::of(book_->id(self_)), DhtKey::of(book_->id(peer)));
+  const unsigned bits = shared_bits(own_, DhtKey::of(book_->id(peer)));
   return std::min(bits, static_cast<unsigned>(buckets_max - 1));
 }
 
@@ -65,7 +70,7 @@ std::optional<std::size_t> RoutingTable::position(PeerHandle peer) const {
   const auto contacts = all(bucket);
   const auto found = std::ranges::find(contacts, peer, &Contact::peer);
   if (found == contacts.end()) return std::nullopt;
-  return begin_of(bucket) + std::size_t(found - contacts.begin());
+  return std::size_t(&*found - contacts_.data());
 }
 
 const Contact* RoutingTable::find(PeerHandle peer) const {
@@ -354,7 +359,7 @@ void RoutingTable::nearest(const DhtKey& target, std::size_t count, Which which,
   };
   // The target's own bucket is nearest; all deeper ones share as many bits with the target as we
   // do; then each shallower bucket is farther than the one before.
-  const unsigned shared = shared_bits(DhtKey::of(book_->id(self_)), target);
+  const unsigned shared = shared_bits(own_, target);
   const auto answering = [&] {
     return std::size_t(std::ranges::count(candidates, false, &Candidate::failing));
   };
@@ -377,7 +382,7 @@ void RoutingTable::nearest(const DhtKey& target, std::size_t count, Which which,
 
 void RoutingTable::touch(Instant now, const DhtKey& target) {
   if (buckets_.empty()) return;
-  const unsigned shared = shared_bits(DhtKey::of(book_->id(self_)), target);
+  const unsigned shared = shared_bits(own_, target);
   buckets_[std::min<std::size_t>(shared, buckets_.size() - 1)].touched_s = seconds(now);
 }
 
@@ -405,7 +410,7 @@ std::optional<RoutingTable::Stale> RoutingTable::stalest() const {
 }
 
 DhtKey RoutingTable::random_key_in(unsigned bucket, Rng& rng) const {
-  return random_key_beside(DhtKey::of(book_->id(self_)), bucket, rng);
+  return random_key_beside(own_, bucket, rng);
 }
 
 std::size_t RoutingTable::memory() const {

@@ -161,6 +161,7 @@ class RoutingTable {
   const Config* config_;
   const PeerBook* book_;
   PeerHandle self_;
+  DhtKey own_;  // our id, since it is read for every peer
   std::uint8_t k_;
   std::uint16_t live_count_ = 0;
   Instant born_;
