@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -30,10 +31,12 @@ struct Search {
   dht::FindProvidersDone done;
 };
 
-/// Nodes with keys and full tables, in the cities of the world. The last ones are hostile.
+/// Nodes with keys and full tables, in the cities of the world. The last ones are hostile, and
+/// their ids may be ground around a key.
 class ProviderWorld {
  public:
-  ProviderWorld(std::size_t nodes, std::size_t hostile, Hostility hostility, bool sloppy = true)
+  ProviderWorld(std::size_t nodes, std::size_t hostile, Hostility hostility, bool sloppy = true,
+                std::optional<DhtKey> ground_around = {})
       : rng_(29),
         fabric_({.seed = 29}, LatencyModel::cities(),
                 [this](PeerHandle peer, dht::Event event) { on_event(peer, event); }) {
@@ -42,7 +45,11 @@ class ProviderWorld {
     conspiracy_.hostility = hostility;
     for (std::size_t i = 0; i < nodes; ++i) {
       const auto number = static_cast<std::uint32_t>(i);
-      const PeerHandle peer = book_.intern(keypair(number).node_id());
+      NodeId id = keypair(number).node_id();
+      if (i >= nodes - hostile && ground_around) {
+        std::copy_n(ground_around->bytes.begin(), 3, id.bytes.begin());
+      }
+      const PeerHandle peer = book_.intern(id);
       book_.set_group(peer, DiversityGroup{number + 1});
       fabric_.network().add(peer, fabric_.network().draw_place(rng_), NatClass{});
       if (i >= nodes - hostile) conspiracy_.named.push_back(peer);
@@ -214,6 +221,18 @@ TEST(DhtProviders, are_found_though_a_tenth_of_all_is_hostile) {
   for (std::size_t reader = 6; reader < 10; ++reader)
     all += lost.search(reader, some_key(), 6).met.size() == 6 ? 1 : 0;
   EXPECT_LT(all, 4U);
+}
+
+// TD1, TD2: whoever lies swears to keep records, and knows none.
+TEST(DhtProviders, are_found_though_ids_were_ground_around_their_key) {
+  for (const Hostility hostility : {Hostility::lying, Hostility::silent}) {
+    ProviderWorld world(600, 45, hostility, true, some_key());
+    world.provide(0, 6, some_key());
+    unsigned all = 0;
+    for (std::size_t reader = 100; reader < 120; ++reader)
+      all += world.search(reader, some_key(), 6).met.size() == 6 ? 1 : 0;
+    EXPECT_GE(all, 19U) << int(hostility);
+  }
 }
 
 // TD8

@@ -55,7 +55,7 @@ struct LookupFigures {
 
 struct StoredValue {
   ValueKey key;
-  unsigned stored = 0;   // nodes that keep it
+  unsigned stored = 0;   // other nodes that keep it
   unsigned refused = 0;  // nodes that would not: they have a newer one, or no room
   LookupFigures figures;
 };
@@ -87,7 +87,7 @@ struct ContentKey {
 
 struct Provision {
   ContentKey key;
-  unsigned stored = 0;   // nodes that tell others
+  unsigned stored = 0;   // other nodes that tell of it
   unsigned refused = 0;  // nodes that would not: they have enough providers of it, or no room
   LookupFigures figures;
 };

@@ -102,7 +102,7 @@ struct GetDone {
 struct PutFinished {
   QueryId query{};
   LookupEnd end{};
-  unsigned stored = 0;   // of those who answered in time
+  unsigned stored = 0;   // of those who answered in time, not counting ourselves
   unsigned refused = 0;  // likewise: older, invalid by their clock, or full
   LookupCost cost;
 };

@@ -177,7 +177,9 @@ void DhtCore::end_overdue(Instant now) {
        overdue = std::ranges::find_if(lookups_, is_overdue)) {
     const QueryId query = overdue->query;
     // Ground ids that say nothing are no less a siege.
-    const bool may_widen = overdue->task != nullptr && !overdue->task->storing && !overdue->region;
+    const bool seeks_keepers = (overdue->task != nullptr && !overdue->task->storing) ||
+                               (overdue->providers != nullptr && !overdue->providers->storing);
+    const bool may_widen = seeks_keepers && !overdue->region;
     if (may_widen && widen(now, query)) continue;
     overdue = std::ranges::find(lookups_, query, &RunningLookup::query);
     if (overdue->task != nullptr && overdue->task->put && !overdue->task->storing) {

@@ -87,8 +87,7 @@ void DhtCore::offer_to_self(Instant now, RunningLookup& running,
   const bool near = nearest.size() < table_.k() ||
                     ours < distance(key, DhtKey::of(book_->id(nearest[table_.k() - 1U])));
   if (!server_ || !near) return;
-  const Provide provide{to_bytes(running.providers->record)};
-  if (keep(now, provide, self_) == PutStatus::stored) ++running.providers->stored;
+  (void)keep(now, Provide{to_bytes(running.providers->record)}, self_);
 }
 
 /// The nearest ones that it was not offered to get the record: at first all, farther out as many
@@ -258,16 +257,15 @@ bool DhtCore::providers_are_found(const RunningLookup& running) const {
 void DhtCore::proceed_providers(Instant now, RunningLookup& running) {
   const QueryId query = running.query;
   ProviderTask& task = *running.providers;
-  if (task.provide) {
-    if (running.lookup.converged()) offer_record(now, query);
-    return;
+  const bool enough = !task.provide && providers_are_found(running);
+  if (!enough) {
+    if (!running.lookup.converged() || widen(now, query)) return;
+    if (task.provide) return offer_record(now, query);
+    if (task.found.size() < task.wanted && go_farther_out(*find(query))) {
+      return proceed(now, query);
+    }
   }
-  const bool enough = providers_are_found(running);
-  if (!enough && !running.lookup.converged()) return;
-  if (!enough && task.found.size() < task.wanted && go_farther_out(running)) {
-    return proceed(now, query);
-  }
-  tell(running, LookupEnd::converged);
+  tell(*find(query), LookupEnd::converged);  // lookups that began may have moved it
   end(now, query);
 }
 

@@ -98,12 +98,11 @@ void DhtCore::begin_storing(Instant now, QueryId query) {
                 .lifetime_s = saturating_cast<std::uint32_t>(running.task->lifetime / 1s),
                 .bytes = *running.task->bytes};
   const auto nearest = running.lookup.answered_in_windows();
-  // We ourselves may be among the nearest.
+  // We ourselves may be among the nearest. That is not counted: what nobody else keeps is lost.
   const Distance ours = distance(key, DhtKey::of(book_->id(self_)));
   if (server_ && (nearest.size() < table_.k() ||
                   ours < distance(key, DhtKey::of(book_->id(nearest[table_.k() - 1U]))))) {
-    const bool stored = keep(now, put, self_) == PutStatus::stored;
-    if (stored) ++running.task->stored;
+    (void)keep(now, put, self_);
   }
   running.task->open = static_cast<unsigned>(nearest.size());
   for (const PeerHandle peer : nearest)

@@ -71,8 +71,8 @@ void DhtHost::on_event(Instant now, const NodeCore& /*node*/, dht::ProvideDone& 
   const auto one = std::ranges::find(provided_, done.query, &Provided::query);
   if (one != provided_.end()) {
     one->open = false;
-    // This node itself may be one of those that keep it, and the only one before it has joined.
-    const Duration pause = done.stored > 1 ? provide_interval : provide_retry;
+    // Nobody, before it has joined.
+    const Duration pause = done.stored > 0 ? provide_interval : provide_retry;
     one->again = now + rng_.between(pause * 4 / 5, pause * 6 / 5);
   }
   const auto command = take_command(done.query);
