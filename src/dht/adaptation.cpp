@@ -28,10 +28,8 @@ void Adaptation::on_silence(Instant now, Asked asked) {
   if (asked.contact) ++contacts_silent_;
 }
 
-std::uint8_t Adaptation::alpha(std::size_t silent) const {
-  const bool overload =
-      was_overload_ || !busy_.empty() || (answers_ >= evidence_min && is_overload());
-  if (!config_->adaptive || overload) return alpha_;
+std::uint8_t Adaptation::alpha(Instant now, std::size_t silent) const {
+  if (!config_->adaptive || now < overload_until_ || is_overload()) return alpha_;
   return static_cast<std::uint8_t>(std::min<std::size_t>(alpha_ + 2 * silent, alpha_max));
 }
 
@@ -45,18 +43,18 @@ bool Adaptation::handle_timeout(Instant now) {
   const std::uint8_t alpha_before = alpha_;
   const auto is_tenth = [](std::uint64_t part, std::uint64_t all) { return part * 10 >= all; };
   const auto is_little = [](std::uint64_t part, std::uint64_t all) { return part * 33 <= all; };
-  if (!busy_.empty() && is_tenth(busy_.size(), answers_)) {
+  if (are_busy()) {
     k_ = static_cast<std::uint8_t>(std::max<int>(k_ - k_step, k_min));
     alpha_ = static_cast<std::uint8_t>(std::max<int>(alpha_ - alpha_step, alpha_min));
   } else {
     k_ = moved({k_, config_->k, k_step, k_max},
-               !is_overload() && contacts > 0 && is_tenth(contacts_silent_, contacts),
+               !are_late() && contacts > 0 && is_tenth(contacts_silent_, contacts),
                is_little(contacts_silent_, contacts));
     alpha_ =
         moved({alpha_, config_->alpha, alpha_step, alpha_max},
-              !is_overload() && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
+              !are_late() && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
   }
-  was_overload_ = is_overload() || !busy_.empty();
+  if (is_overload()) overload_until_ = now + interval;
   answers_ = contact_answers_ = late_ = contacts_silent_ = 0;
   silent_.clear();
   silent_.shrink_to_fit();

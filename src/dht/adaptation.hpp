@@ -47,7 +47,7 @@ class Adaptation {
   [[nodiscard]] std::uint8_t k() const { return k_; }
   [[nodiscard]] std::uint8_t alpha() const { return alpha_; }
   /// Requests at a time of a lookup in which so many were late or silent.
-  [[nodiscard]] std::uint8_t alpha(std::size_t silent) const;
+  [[nodiscard]] std::uint8_t alpha(Instant now, std::size_t silent) const;
 
   /// `contact`: who was asked stands in our table.
   struct Asked {
@@ -65,7 +65,11 @@ class Adaptation {
  private:
   void begin(Instant now);
   /// Answers come, but late.
-  [[nodiscard]] bool is_overload() const { return answers_ > 0 && late_ * 4 >= answers_; }
+  [[nodiscard]] bool are_late() const { return answers_ > 0 && late_ * 4 >= answers_; }
+  [[nodiscard]] bool are_busy() const { return !busy_.empty() && busy_.size() * 10 >= answers_; }
+  [[nodiscard]] bool is_overload() const {
+    return answers_ >= evidence_min && (are_late() || are_busy());
+  }
   struct Parameter {
     std::uint8_t value;
     std::uint8_t start;
@@ -82,7 +86,7 @@ class Adaptation {
   std::uint32_t contact_answers_ = 0;
   std::uint32_t late_ = 0;
   std::uint32_t contacts_silent_ = 0;
-  bool was_overload_ = false;  // when it was judged last
+  Instant overload_until_{};
   std::vector<PeerHandle> silent_;
   std::vector<PeerHandle> busy_;
 };

@@ -94,21 +94,27 @@ TEST(Adaptation, an_overload_is_not_answered_with_more_questions) {
 // TD11
 TEST(Adaptation, lookups_that_meet_silence_ask_more_at_a_time_but_not_in_an_overload) {
   Judged net;
-  EXPECT_EQ(net.adaptation.alpha(0), 3);
-  EXPECT_EQ(net.adaptation.alpha(2), 7);
-  EXPECT_EQ(net.adaptation.alpha(1000), alpha_max);
+  EXPECT_EQ(net.adaptation.alpha(net.now, 0), 3);
+  EXPECT_EQ(net.adaptation.alpha(net.now, 2), 7);
+  EXPECT_EQ(net.adaptation.alpha(net.now, 1000), alpha_max);
   const Judged fixed{.config = {.adaptive = false}};
-  EXPECT_EQ(fixed.adaptation.alpha(1000), 3);
+  EXPECT_EQ(fixed.adaptation.alpha(fixed.now, 1000), 3);
   // As soon as it shows, and for the ten seconds after that.
   for (std::uint32_t peer = 1; peer <= Adaptation::evidence_min; ++peer)
     net.adaptation.on_answer(net.now, {PeerHandle{peer}, true}, peer % 2 == 0);
-  EXPECT_EQ(net.adaptation.alpha(1000), 3);
+  EXPECT_EQ(net.adaptation.alpha(net.now, 1000), 3);
   net.live_through({});
-  EXPECT_EQ(net.adaptation.alpha(1000), 3);
-  net.live_through({.answers = 40});
-  EXPECT_EQ(net.adaptation.alpha(1000), alpha_max);
-  net.adaptation.on_busy(net.now, PeerHandle{1});
-  EXPECT_EQ(net.adaptation.alpha(1000), 3);
+  EXPECT_EQ(net.adaptation.alpha(net.now, 1000), 3);
+  net.now += Adaptation::interval;
+  EXPECT_EQ(net.adaptation.alpha(net.now, 1000), alpha_max);
+  // Nor while a tenth is busy; that one is says nothing.
+  for (std::uint32_t peer = 1; peer <= 19; ++peer)
+    net.adaptation.on_answer(net.now, {PeerHandle{peer}, true}, false);
+  net.adaptation.on_busy(net.now, PeerHandle{20});
+  EXPECT_EQ(net.adaptation.alpha(net.now, 1000), alpha_max);
+  net.adaptation.on_busy(net.now, PeerHandle{21});
+  net.adaptation.on_busy(net.now, PeerHandle{22});
+  EXPECT_EQ(net.adaptation.alpha(net.now, 1000), 3);
 }
 
 // TD11

@@ -208,6 +208,8 @@ class DhtCore {
   static constexpr std::uint8_t express_hops_spread = 4;
   /// Buckets are refreshed although they are in use until so much is known of how dense ids lie.
   static constexpr std::size_t density_samples_min = 3;
+  /// And one in so many afterwards.
+  static constexpr std::uint64_t refreshed_all_the_same = 4;
   /// So many times as dense as elsewhere the k nearest are not believed to stand by chance.
   static constexpr double dense_factor = 2;
   /// Of a region so many parts are looked up, the largest first.
@@ -418,7 +420,7 @@ class DhtCore {
   void spend_budget(Instant now);
   [[nodiscard]] bool is_poor(unsigned bucket) const;
   [[nodiscard]] bool is_filled(unsigned bucket) const;
-  [[nodiscard]] bool is_fresh_by_use(Instant now, unsigned bucket) const;
+  [[nodiscard]] bool is_fresh_by_use(Instant now, unsigned bucket);
   void refresh_next(Instant now);
   [[nodiscard]] Instant refresh_at() const;
 

@@ -57,7 +57,7 @@ PeerHandle DhtCore::express_hop(const DhtKey& target, ExpressWay way, PeerHandle
   if (hops.empty()) return no_peer;
   if (way == ExpressWay::far) return std::ranges::min_element(hops, {}, &Hop::left)->peer;
   // Who shares so many bits with the target knows it.
-  const unsigned needed = table_.first_own();
+  const unsigned needed = table_.buckets_on_the_way();
   const Duration typical = measured == 0 ? Duration{} : all_rtts / measured;
   const auto cost = [&](const Hop& hop) {
     const int left = std::max(int(needed) - int(shared_bits(hop.left)), 0);

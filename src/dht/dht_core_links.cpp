@@ -28,7 +28,7 @@ std::vector<PeerHandle> DhtCore::wanted_links() const {
   if (!config_->express || table_.bucket_count() == 0) return wanted;
   const std::size_t all = server_ ? links_max() / 2 : links_max() * 3 / 4;
   // Those around us a query needs no hop to: the node knows everybody there.
-  const std::size_t of_bucket = std::max(of_bucket_min, all / (table_.first_own() + 1U));
+  const std::size_t of_bucket = std::max(of_bucket_min, all / (table_.buckets_on_the_way() + 1U));
   // What is sorted by is read once.
   struct Eligible {
     PeerHandle peer = no_peer;
@@ -104,13 +104,12 @@ bool DhtCore::may_store_at(PeerHandle peer) const {
 
 void DhtCore::trim_links(Instant now) {
   if (links_.up_count() <= links_max()) return;
-  const std::size_t left = links_max() - links_max() / 8;
   const auto keep = [&](PeerHandle peer) {
     if (may_store_at(peer)) return LinkPool::held;
     if (requests_.any_to(peer)) return 0;
     return table_.find(peer) == nullptr ? 1 : 2;
   };
-  while (const auto surplus = links_.surplus(now, left, keep)) {
+  while (const auto surplus = links_.surplus(now, links_max(), keep)) {
     ++counters_.links_closed;
     (void)outputs_.push(peer::Close{*surplus});
     connection_over(now, *surplus, Blame::nobody);

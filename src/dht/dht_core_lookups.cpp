@@ -76,7 +76,7 @@ void DhtCore::proceed(Instant now, QueryId query) {
   if (running->fills && is_filled(*running->fills)) return end(now, query);
   const std::uint16_t slow_before = running->lookup.cost().slow_tier_queries;
   const std::uint8_t alpha =
-      std::max(adaptation_.alpha(running->lookup.silent()), running->lookup.paths());
+      std::max(adaptation_.alpha(now, running->lookup.silent()), running->lookup.paths());
   while (budget_.has_one(now)) {
     const auto peer = running->lookup.next(alpha);
     if (!peer) break;
@@ -226,9 +226,11 @@ bool DhtCore::is_filled(unsigned bucket) const {
   return table_.live(bucket).size() >= table_.k() * 3U / 4U;
 }
 
-/// Half of it has answered since it was last to be refreshed.
-bool DhtCore::is_fresh_by_use(Instant now, unsigned bucket) const {
-  if (density_.count() < density_samples_min) return false;
+/// Half of it has answered since it was last to be refreshed, and it is full enough. Peers can see
+/// to it that we hear them: one in four is refreshed all the same.
+bool DhtCore::is_fresh_by_use(Instant now, unsigned bucket) {
+  if (density_.count() < density_samples_min || !is_filled(bucket)) return false;
+  if (rng_.below(refreshed_all_the_same) == 0) return false;
   const auto is_fresh = [&](const Contact& contact) {
     return now - table_.seen(contact) < refresh_interval_;
   };

@@ -56,12 +56,12 @@ class LinkPool {
   /// Connections that are up.
   [[nodiscard]] std::size_t up_count() const { return up_count_; }
 
-  /// The connection to close, if more than `links_max` are up; `keep(peer)` is 0 for one that must
-  /// not be closed now, `held`, and grows with its value otherwise: 1 or 2.
+  /// The next connection to close, until seven eighths of `links_max` are left; `keep(peer)` is 0
+  /// for one that must not be closed now, `held`, and grows with its value otherwise: 1 or 2.
   template <class Keep>
   [[nodiscard]] std::optional<PeerHandle> surplus(Instant now, std::size_t links_max,
                                                   Keep keep) const {
-    if (up_count_ <= links_max) return std::nullopt;
+    if (up_count_ <= links_max - links_max / 8) return std::nullopt;
     const bool far_too_many = up_count_ > hard_factor * links_max;
     const bool no_room = up_count_ > std::max(hard_factor * links_max, links_max + lookup_room);
     const Link* least = nullptr;
@@ -72,7 +72,7 @@ class LinkPool {
       if ((value == 0 && !far_too_many) || (value == held && !no_room)) continue;
       if (value <= 0) {
         value = in_use;
-      } else if (link.wanted) {
+      } else if (value > 1 && link.wanted) {
         value = of_the_wanted;
       }
       if (least == nullptr || value < least_value ||

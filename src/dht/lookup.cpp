@@ -162,7 +162,9 @@ Lookup::Candidate* Lookup::choose() {
 
 void Lookup::on_slow(PeerHandle peer) {
   Candidate* candidate = find(peer);
-  if (candidate != nullptr && candidate->state == State::asked) candidate->state = State::slow;
+  if (candidate == nullptr || candidate->state != State::asked) return;
+  candidate->state = State::slow;
+  candidate->was_late = true;
 }
 
 void Lookup::on_failed(PeerHandle peer) {
@@ -255,7 +257,7 @@ bool Lookup::target_awaited() const {
 
 std::size_t Lookup::silent() const {
   return std::size_t(std::ranges::count_if(candidates_, [](const Candidate& candidate) {
-    return candidate.state == State::slow || candidate.state == State::failed;
+    return candidate.was_late && candidate.state != State::answered;
   }));
 }
 

@@ -150,6 +150,7 @@ class Lookup {
     State state = State::fresh;
     std::uint8_t tier = no_tier;
     bool required = false;
+    bool was_late = false;
     Way way;
   };
 

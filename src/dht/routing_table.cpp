@@ -396,6 +396,12 @@ unsigned RoutingTable::first_own() const {
   return bucket;
 }
 
+unsigned RoutingTable::buckets_on_the_way() const {
+  const auto before = std::span(buckets_).first(first_own());
+  return unsigned(
+      std::ranges::count_if(before, [&](const Bucket& one) { return one.live >= k_ / 2U; }));
+}
+
 unsigned RoutingTable::touch_own(Instant now) {
   const unsigned first = first_own();
   for (unsigned bucket = first; bucket < buckets_.size(); ++bucket)

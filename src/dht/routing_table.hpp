@@ -100,6 +100,9 @@ class RoutingTable {
   /// them, up to `bucket_count()`.
   unsigned touch_own(Instant now);
   [[nodiscard]] unsigned first_own() const;
+  /// The buckets before those that hold contacts for half of their places: whoever grinds ids that
+  /// are very near to ours adds none.
+  [[nodiscard]] unsigned buckets_on_the_way() const;
   /// The bucket that was not touched for longest, and since when; nothing if there is none.
   struct Stale {
     unsigned bucket = 0;

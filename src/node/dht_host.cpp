@@ -159,7 +159,8 @@ void DhtHost::on_connected(Instant now, NodeCore& node, const PeerConnected& eve
   }
   if (peer == no_peer) return;
   const bool was_early = early_.erase(event.peer) > 0;
-  const bool is_deaf = was_early && links_.at(event.peer).deaf;
+  const auto early = links_.find(event.peer);
+  const bool is_deaf = was_early && early != links_.end() && early->second.deaf;
   const Duration rtt = node.connectivity().path_info(event.peer).smoothed_rtt;
   Link& link =
       make_link(now, node, peer, {event.peer, event.path, rtt, event.relay, event.over_turn});
@@ -448,7 +449,6 @@ void DhtHost::close(Instant now, NodeCore& node, PeerHandle peer) {
   if (early_.contains(id) && !is_used(node, id) && !find_dial(id)) {
     early_.erase(id);
     links_.erase(id);
-    inputs_.emplace_back(peer::Down{peer});
   }
   const auto link = links_.find(id);
   if (link == links_.end() && wanted_.contains(id) && !is_used(node, id) && !find_dial(id)) {
