@@ -62,8 +62,8 @@ HostedNode::~HostedNode() {
 
 void HostedNode::join_dht(Instant now, DhtHostConfig config, std::string cache_file) {
   dht_file_ = std::move(cache_file);
-  dht_saved_at_ = now;
   if (!dht_file_.empty()) {
+    dht_save_at_ = now + dht_save_interval;
     DhtCache cache = load_dht_cache(dht_file_);
     config.last_sequence = std::max(config.last_sequence, cache.sequence);
     config.bootstrap.insert(config.bootstrap.end(), cache.contacts.begin(), cache.contacts.end());
@@ -77,7 +77,7 @@ void HostedNode::join_dht(Instant now, DhtHostConfig config, std::string cache_f
 // and a failure is not worth a word.
 void HostedNode::save_dht(Instant now) {
   if (dht_ == nullptr || dht_file_.empty()) return;
-  dht_saved_at_ = now;
+  dht_save_at_ = now + dht_save_interval;
   DhtCache cache{dht_->own_records().sequence(), dht_->contacts_to_keep(now, *core_)};
   // Those met last time come behind: whoever is met now may all be one person.
   for (DhtContact& former : load_dht_cache(dht_file_).contacts) {
@@ -88,6 +88,16 @@ void HostedNode::save_dht(Instant now) {
     }
   }
   (void)save_dht_cache(dht_file_, cache);
+}
+
+// Soon after it has joined, so that a node that is killed has learnt whom to begin with.
+void HostedNode::save_dht_if_due(Instant now) {
+  if (dht_save_at_ == never) return;
+  if (!dht_joined_ && !dht_->core().table().contacts().empty()) {
+    dht_joined_ = true;
+    dht_save_at_ = std::min(dht_save_at_, now + dht_save_first);
+  }
+  if (dht_save_at_ <= now) save_dht(now);
 }
 
 void HostedNode::announce(Instant now, std::vector<SocketInfo> sockets) {
@@ -188,7 +198,7 @@ void HostedNode::settle(MutableByteView buffer) {
   const Instant now = EventLoop::now();
   // The time of day is set, and a machine sleeps, without the steady clock noticing.
   core_->set_wall_time(now, wall_time());
-  if (now - dht_saved_at_ >= dht_save_interval) save_dht(now);
+  save_dht_if_due(now);
   client_->apply(now, *this);
   // Not only when due: it also brings the events of received packets to light, so that the user's
   // thread wakes while this one still writes acknowledgements.
@@ -215,7 +225,7 @@ void HostedNode::settle(MutableByteView buffer) {
     deadline_ = core_->poll_timeout();
   }
   if (tunnels_) deadline_ = std::min(deadline_, tunnels_->deadline());
-  deadline_ = std::min(deadline_, client_->deadline());
+  deadline_ = std::min({deadline_, client_->deadline(), dht_save_at_});
 }
 
 bool HostedNode::transmit(MutableByteView buffer) {

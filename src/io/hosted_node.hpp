@@ -38,7 +38,8 @@ class HostedNode {
   static constexpr std::size_t trains_per_turn = 16;
   /// How long to wait after ENOBUFS, which no readiness event ends.
   static constexpr Duration no_buffers_pause = 200us;
-  /// What the DHT has found is saved so often.
+  /// What the DHT has found is saved so soon after the first contact, and then so often.
+  static constexpr Duration dht_save_first = 3s;
   static constexpr Duration dht_save_interval = 5min;
 
   ~HostedNode();
@@ -119,6 +120,7 @@ class HostedNode {
   bool deliver_tunnel_events(Instant now);
   Result<void> make_tunnels();
   void save_dht(Instant now);
+  void save_dht_if_due(Instant now);
 
   Keypair identity_;
   SystemRng secure_rng_;
@@ -128,7 +130,8 @@ class HostedNode {
   std::unique_ptr<NodeCore> core_;
   DhtHost* dht_ = nullptr;  // of the core's services
   std::string dht_file_;
-  Instant dht_saved_at_{};
+  Instant dht_save_at_ = never;
+  bool dht_joined_ = false;             // there was a contact, so a first save is due or done
   std::shared_ptr<NodeClient> client_;  // shared with the handles of the public API
   std::optional<Held> held_;
   Instant deadline_{};

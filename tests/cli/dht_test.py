@@ -3,7 +3,7 @@
 
 import unittest
 
-from harness import CliTest, TERMINATE
+from harness import CliTest, KILL, TERMINATE
 
 SUMMARY = {"event", "hops", "queries", "ms", "complete", "found"}
 
@@ -139,6 +139,18 @@ class Dht(CliTest):
         self.wait_until_joined(2, 1)
         done = self.ask(2, "ping", nodes[1].node_id, "--count", 1)
         self.assertEqual(done.code, 0, done.stderr)
+
+    def test_a_node_that_is_killed_begins_with_those_it_knew(self):
+        nodes = self.mesh(3)
+        cache = self.folder / "node2" / "dht-cache"
+        other = nodes[1].ready["address"].split("@")[0]
+        self.wait_until(lambda: cache.exists() and other in cache.read_text(),
+                        "contacts are not kept soon after the join")
+        nodes[2].end(KILL)
+        nodes[0].end(KILL)
+        self.start_node(data="node2")
+        self.wait_until_joined(2, 1)
+        self.assertEqual(self.ask(2, "ping", nodes[1].node_id, "--count", 1).code, 0)
 
 
 if __name__ == "__main__":
