@@ -2,11 +2,15 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <optional>
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
 
 #include "crypto/blake3.hpp"
+#include "dht/value.hpp"
+#include "dht_value.hpp"
 #include "invocation.hpp"
 #include "node_command.hpp"
 #include "quicmesh/dht.hpp"
@@ -17,7 +21,7 @@ namespace {
 
 struct DhtFlags {
   std::string key;
-  std::string value;
+  std::optional<std::string> value;
   bool immutable = false;
   double timeout = 15;
 };
@@ -122,6 +126,57 @@ void add_provider_commands(CLI::App& dht, Invocation& invocation) {
   });
 }
 
+/// All of stdin, or a little more than a value may have.
+Outcome<std::string> read_stdin() {
+  std::string bytes(dht::value_max + 1, '\0');
+  std::cin.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (std::cin.bad()) return std::unexpected(usage_failure("stdin cannot be read"));
+  bytes.resize(static_cast<std::size_t>(std::cin.gcount()));
+  return bytes;
+}
+
+/// What is to be put, and its name unless that is its hash.
+Outcome<boost::json::object> put_request(const DhtFlags& flags) {
+  boost::json::object request{
+      {"cmd", "dht_put"}, {"immutable", flags.immutable}, {"timeout", flags.timeout}};
+  if (flags.immutable && flags.value) {
+    return std::unexpected(
+        usage_failure("an immutable value has no name", "quicmesh dht put --immutable VALUE"));
+  }
+  if (!flags.immutable) {
+    const auto name = parse_value_name(flags.key);
+    if (!name) return std::unexpected(name.error());
+    if (!flags.value) {
+      return std::unexpected(usage_failure(
+          fmt::format("there is no VALUE to put under \"{}\"", printable(*name)),
+          "quicmesh dht put NAME VALUE; `-` reads stdin, and \"\" puts an empty one"));
+    }
+    request["key"] = *name;
+  }
+  std::string value = flags.immutable ? flags.key : *flags.value;
+  if (value == "-") {
+    auto read = read_stdin();
+    if (!read) return std::unexpected(read.error());
+    value = std::move(*read);
+  }
+  add_value(request, value);
+  return request;
+}
+
+/// Wrong here already, so that no node is started for it.
+Outcome<void> check_key(const std::string& part, const std::string& key) {
+  if (part != "get") return {};
+  const auto sought = parse_key_or_name(key);
+  if (!sought) return std::unexpected(sought.error());
+  return {};
+}
+
+int run_request(const Settings& settings, Output& output, Outcome<boost::json::object> request) {
+  if (request) return run_with_node(settings, output, {.request = std::move(*request)});
+  output.fail(request.error());
+  return request.error().exit_code;
+}
+
 CLI::App& add_part(CLI::App& parent, Invocation& invocation, const std::string& name,
                    const std::string& description, const std::shared_ptr<DhtFlags>& flags) {
   CLI::App& command = *parent.add_subcommand(name, description);
@@ -130,12 +185,12 @@ CLI::App& add_part(CLI::App& parent, Invocation& invocation, const std::string& 
   add_node_settings(command, invocation);
   command.callback([&invocation, flags, name] {
     invocation.run = [flags, name](const Settings& settings, Output& output) {
-      boost::json::object request{{"cmd", "dht_" + name},
-                                  {"key", flags->key},
-                                  {"value", flags->value},
-                                  {"immutable", flags->immutable},
-                                  {"timeout", flags->timeout}};
-      return run_with_node(settings, output, {.request = std::move(request)});
+      if (name == "put") return run_request(settings, output, put_request(*flags));
+      boost::json::object request{
+          {"cmd", "dht_" + name}, {"key", flags->key}, {"timeout", flags->timeout}};
+      const auto right = check_key(name, flags->key);
+      if (right) return run_request(settings, output, std::move(request));
+      return run_request(settings, output, std::unexpected(right.error()));
     };
   });
   return command;
@@ -151,10 +206,12 @@ void add_dht_command(CLI::App& app, Invocation& invocation) {
   auto put = std::make_shared<DhtFlags>();
   CLI::App& put_command =
       add_part(dht, invocation, "put", "keep a value under a name of this node's own", put);
-  put_command.add_option("KEY", put->key, "the name, at most 32 bytes; with --immutable the value")
+  put_command
+      .add_option("NAME", put->key, "at most 32 bytes; with --immutable the value stands here")
       ->required();
-  put_command.add_option("VALUE", put->value, "at most 1024 bytes");
-  put_command.add_flag("--immutable", put->immutable, "keep KEY itself, under its hash");
+  put_command.add_option("VALUE", put->value, "at most 1024 bytes; `-` reads them from stdin");
+  put_command.add_flag("--immutable", put->immutable,
+                       "keep the value under its hash, with no name");
   add_example(put_command, "quicmesh dht put greeting hello");
 
   auto get = std::make_shared<DhtFlags>();

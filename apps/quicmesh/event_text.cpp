@@ -1,5 +1,6 @@
 // How each kind of event reads for a person. Whatever a peer may have chosen (names, reasons) goes
 // through `printable`.
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -67,10 +68,19 @@ std::string pong_text(const Object& event) {
                      ms_of(event, "rtt_us"), member(event, "path"), member(event, "remote"));
 }
 
+/// "1 node", "2 nodes".
+std::string count_of(std::int64_t count, std::string_view thing) {
+  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
 std::string lookup_text(const Object& event) {
-  return fmt::format("{}: {} hops, {} requests, {:.1f} ms{}",
-                     flag_of(event, "found") ? "found" : "not found", integer_of(event, "hops"),
-                     integer_of(event, "queries"), number_of(event, "ms"),
+  constexpr std::array kinds{"stored", "stopped"};
+  const auto kind =
+      std::ranges::find_if(kinds, [&](const char* one) { return event.contains(one); });
+  return fmt::format("{}{}: {}, {}, {:.1f} ms{}", flag_of(event, "found") ? "" : "not ",
+                     kind == kinds.end() ? "found" : *kind,
+                     count_of(integer_of(event, "hops"), "hop"),
+                     count_of(integer_of(event, "queries"), "request"), number_of(event, "ms"),
                      flag_of(event, "complete") ? "" : ", not complete");
 }
 
@@ -223,10 +233,9 @@ constexpr std::array forms{
     Form{"peer", peer_text},
     Form{"stored",
          [](const Object& event) {
-           return fmt::format("{}  kept by {} nodes", member(event, "key"),
-                              integer_of(event, "stored"));
+           return fmt::format("{}  kept by {}", member(event, "key"),
+                              count_of(integer_of(event, "stored"), "node"));
          }},
-    Form{"value", [](const Object& event) { return member(event, "value"); }},
     Form{"node", [](const Object& event) { return member(event, "node_id"); }},
     Form{"resolved", resolved_text},
     Form{"path", path_text},

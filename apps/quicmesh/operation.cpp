@@ -5,8 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "path/path_errc.hpp"
+#include "dht_reach.hpp"
 #include "quic/quic_errc.hpp"
+#include "quicmesh/io_errc.hpp"
 #include "text.hpp"
 
 namespace quicmesh::cli {
@@ -33,6 +34,15 @@ constexpr std::array entries{
     Entry{"dht_provide", dht_provide_operation},
     Entry{"dht_providers", dht_providers_operation},
 };
+
+/// Why nobody of the DHT could tell where a node is, if nobody who was to be asked answers.
+asio::awaitable<std::optional<Failure>> nobody_could_tell(NodeHost& host) {
+  if (host.settings().nodes("bootstrap").empty()) co_return std::nullopt;
+  auto looking = wait_for_dht(host, Duration{});
+  const DhtReach reach = co_await std::move(looking);
+  if (reach != DhtReach::silent) co_return std::nullopt;
+  co_return nobody_to_ask(host, reach);
+}
 
 }  // namespace
 
@@ -63,6 +73,7 @@ asio::awaitable<Outcome<Connection>> connect_to(NodeHost& host, NodeAddress peer
                                                 std::string protocol, Duration limit) {
   const std::shared_ptr<Node> node = host.node();
   const NodeId id = peer.id;
+  const bool by_id = peer.addresses.empty();
   const std::string what = fmt::format("cannot reach {}", peer.to_string());
   auto dialling = node->connect(std::move(peer), std::move(protocol));
   auto limited = within(limit, std::move(dialling));
@@ -72,6 +83,15 @@ asio::awaitable<Outcome<Connection>> connect_to(NodeHost& host, NodeAddress peer
   const bool timed_out = exit_code_of(connection.error()) == exit_timed_out;
   Failure failure = make_failure(what, connection.error(), timed_out ? "" : node->last_reason(id));
   if (timed_out) failure.hint = std::string(hint(make_error_code(QuicErrc::handshake_timeout)));
+  if (by_id && (timed_out || connection.error() == IoErrc::node_not_found)) {
+    auto asking = nobody_could_tell(host);
+    if (const auto why = co_await std::move(asking)) {
+      failure = {.exit_code = why->exit_code,
+                 .code = why->code,
+                 .message = fmt::format("{}: {}", what, why->message),
+                 .hint = why->hint};
+    }
+  }
   co_return std::unexpected(std::move(failure));
 }
 

@@ -17,6 +17,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "dht_value.hpp"
 #include "interrupts.hpp"
 #include "text.hpp"
 
@@ -106,6 +107,12 @@ std::string text_drop_note(std::uint64_t count) {
   return fmt::format("({} lines are missing here: they were not read in time)\n", count);
 }
 
+/// A value of the DHT, byte for byte; on a terminal as a line that cannot steer it.
+std::string value_text(const boost::json::object& event) {
+  const std::string bytes = value_in(event).value_or("");
+  return ::isatty(STDOUT_FILENO) == 1 ? printable(bytes) + '\n' : bytes;
+}
+
 }  // namespace
 
 Output::Output(bool json) : json_(json), terminal_(::isatty(STDERR_FILENO) == 1) {}
@@ -125,8 +132,13 @@ void Output::event(const boost::json::object& event) {
     write(STDERR_FILENO, fmt::format("quicmesh: {}\n", line));
     if (!json_) return;
   }
+  if (kind == "value" && !json_) return write(STDOUT_FILENO, value_text(event));
   const std::string text = json_ ? to_text(event) : event_text(event);
-  if (!text.empty()) print(text);
+  if (text.empty()) return;
+  // What a question to the DHT took is beside the point: on stdout is what was asked for.
+  if (kind == "summary" && event.contains("hops") && !json_)
+    return write(STDERR_FILENO, text + '\n');
+  print(text);
 }
 
 void Output::fail(const Failure& failure) {

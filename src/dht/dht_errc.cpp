@@ -8,7 +8,7 @@ namespace {
 constexpr ErrorText texts[] = {
     {int(DhtErrc::too_many_queries), "too many DHT queries are under way",
      "wait for some of their answers"},
-    {int(DhtErrc::value_too_long), "a value has at most 1024 bytes, its salt 32",
+    {int(DhtErrc::value_too_long), "a value has at most 1024 bytes, its name 32",
      "store the hash of something that is kept elsewhere"},
     {int(DhtErrc::malformed_value), "the signed value is cut short or not a value",
      "make it with make_signed_value"},

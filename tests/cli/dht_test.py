@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The DHT: nodes that know one other node find all the others, and values. All on the loopback."""
 
+import base64
+import json
 import unittest
 
 from harness import CliTest, KILL, TERMINATE
@@ -81,6 +83,63 @@ class Dht(CliTest):
         self.assertEqual(done.code, 1)
         self.assertFalse(done.last("summary")["found"])
 
+    def test_values_are_bytes_and_come_out_whole(self):
+        self.mesh(2)
+        where = ("--data", self.folder / "node1")
+        every_byte = bytes(range(256))
+        self.assertEqual(self.run_bytes("dht", "put", "bytes", "-", *where, stdin=every_byte).code, 0)
+        done = self.run_bytes("dht", "get", "bytes", *where)
+        self.assertEqual((done.code, done.stdout), (0, every_byte))
+        self.assertRegex(done.stderr, r"^found: \d+ hops?, \d+ requests?, ")
+        value = self.ask(1, "dht", "get", "bytes").last("value")
+        self.assertEqual(base64.b64decode(value["value_b64"], validate=True), every_byte)
+        self.assertNotIn("value", value)
+        # As an argument, under its hash, and empty.
+        done = self.run_bytes("--json", "dht", "put", "--immutable", b"\xff\xfe".decode(errors="surrogateescape"), *where)
+        key = json.loads(done.stdout.splitlines()[0])["key"]
+        self.assertEqual(self.run_bytes("dht", "get", key, *where).stdout, b"\xff\xfe")
+        self.assertEqual(self.run_bytes("dht", "put", "empty", "", *where).code, 0)
+        done = self.ask(1, "dht", "get", "empty")
+        self.assertEqual((done.code, done.last("value")["value"]), (0, ""))
+        self.assertEqual(self.run_bytes("dht", "get", "empty", *where).stdout, b"")
+        # On stdout is what was asked for, and counting is done as people do.
+        done = self.run_text("dht", "put", "one", "two", *where)
+        self.assertRegex(done.stdout, r"^signed:[0-9a-f]{64}  kept by 1 node\n$")
+        self.assertRegex(done.stderr, r"^stored: ")
+
+    def test_keys_and_names_that_cannot_be_are_bad_usage(self):
+        where = ("--data", self.folder / "none")  # no node is started for them
+        for key in ("signed:zz", "immutable:zz", "signed:", "signed:" + "a" * 63, "immutable:" + "a" * 65):
+            self.check_one_line(self.run_text("dht", "get", key, *where), 2, key, "64 hexadecimal digits")
+            self.check_one_line(self.run_text("dht", "put", key, "x", *where), 2, "begins like a key")
+        for command in (("get", "n" * 33), ("put", "n" * 33, "x")):
+            done = self.run_text("dht", *command, *where)
+            self.check_one_line(done, 2, "NAME has at most 32 bytes, and this one 33")
+        self.check_one_line(self.run_text("dht", "put", "name", *where), 2, "no VALUE", "stdin")
+        self.check_one_line(self.run_text("dht", "put", "--immutable", "a", "b", *where), 2, "has no name")
+        self.assertFalse((self.folder / "none").exists())
+
+    def test_nobody_to_ask_is_not_an_absent_key(self):
+        node = self.start_node(data="lone")
+        where = ("--data", self.folder / "lone")
+        for command in (("get", "x"), ("resolve", "ab" * 32), ("find", "ab" * 32), ("providers", "ab" * 32),
+                        ("provide", "ab" * 32), ("put", "x", "y")):
+            done = self.run_json("dht", *command, *where)
+            self.assertEqual(done.code, 1, done.stdout)
+            self.assertEqual(done.last("error")["code"], "nobody_known", command)
+            self.assertIn("--bootstrap", done.last("error")["hint"])
+        # What it has itself is found all the same.
+        self.assertEqual(self.run_bytes("dht", "get", "x", *where).stdout, b"y")
+        self.assertEqual(node.end(KILL), -KILL)
+        for command in (("dht", "get", "x"), ("dht", "resolve", "ab" * 32), ("ping", "ab" * 32)):
+            done = self.run_json(*command, "--bootstrap", node.address, "--listen", "127.0.0.1:0",
+                                 "--data", self.folder / "other")
+            self.assertEqual(done.code, 3, done.stdout)
+            error = done.last("error")
+            self.assertEqual(error["code"], "nobody_reached")
+            self.assertIn(node.ready["listen"][0], error["message"])
+            self.assertIn(node.ready["address"][:10], error["message"])
+
     def test_who_provides_a_file_is_found_with_its_addresses(self):
         nodes = self.mesh(4)
         content = self.folder / "content"
@@ -126,7 +185,7 @@ class Dht(CliTest):
         self.check_one_line(done, 2, "no-such-file")
         self.start_node("--dht", "off", data="off")
         done = self.run_text("dht", "get", "x", "--data", self.folder / "off")
-        self.check_one_line(done, 1, "takes no part in the DHT")
+        self.check_one_line(done, 1, "takes no part in the DHT", "without `--dht off`")
 
     # The first node is gone by then: the others are remembered.
     def test_a_restarted_node_begins_with_those_it_knew(self):

@@ -130,6 +130,12 @@ class CliTest(unittest.TestCase):
                               timeout=PATIENCE, preexec_fn=before)
         return Finished(done.returncode, done.stdout, done.stderr)
 
+    def run_bytes(self, *arguments, stdin=b""):
+        """Runs to the end without --json; stdin and stdout are bytes."""
+        done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, input=stdin,
+                              env=self.environment, cwd=self.folder, timeout=PATIENCE)
+        return Finished(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
     def run_json(self, *arguments, before=None):
         """Runs to the end with --json; every line of stdout must be a JSON object."""
         done = self.run_text("--json", *arguments, before=before)
