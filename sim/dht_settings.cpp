@@ -15,9 +15,10 @@ ScenarioError wrong_setting(const Scenario& scenario, std::string_view setting,
           scenario.file + ":1: " + std::string(setting) + ": " + std::string(what)};
 }
 
-ScenarioResult<std::int64_t> bounded_setting(const Scenario& scenario, std::string_view setting,
-                                             std::int64_t fallback, std::int64_t low,
-                                             std::int64_t high) {
+ScenarioResult<std::int64_t> bounded_setting(const Scenario& scenario, const PeerRun& run,
+                                             std::string_view setting, std::int64_t fallback,
+                                             std::int64_t low, std::int64_t high) {
+  if (run.bounds != nullptr) run.bounds->push_back({std::string(setting), low, high});
   const auto value = scenario.settings.integer(setting, fallback);
   if (!value) return std::unexpected(value.error());
   if (*value >= low && *value <= high) return *value;
@@ -55,7 +56,7 @@ ScenarioResult<DhtSettings> dht_settings_of(const Scenario& scenario, const Peer
                                  {"threads", 1, 1, PeerFabricConfig::shards}}};
   for (Number& number : numbers) {
     const auto value =
-        bounded_setting(scenario, number.name, number.fallback, number.low, number.high);
+        bounded_setting(scenario, run, number.name, number.fallback, number.low, number.high);
     if (!value) return std::unexpected(value.error());
     number.value = *value;
   }

@@ -23,8 +23,9 @@ struct DhtSettings {
 [[nodiscard]] ScenarioError wrong_setting(const Scenario& scenario, std::string_view setting,
                                           std::string_view what);
 
-/// A whole number within bounds.
+/// A whole number within bounds, which are told to whoever asks for them.
 [[nodiscard]] ScenarioResult<std::int64_t> bounded_setting(const Scenario& scenario,
+                                                           const PeerRun& run,
                                                            std::string_view setting,
                                                            std::int64_t fallback, std::int64_t low,
                                                            std::int64_t high);

@@ -77,9 +77,15 @@ void add_census(ScenarioReport& report, const DhtWorld& world) {
   report.add("fabric_kib", census.fabric_bytes / 1024);
 }
 
-void expect_success(ScenarioReport& report, const LookupFigures& figures, double percent) {
+void expect_success(ScenarioReport& report, const LookupFigures& figures, double percent,
+                    std::size_t nodes) {
   if (figures.counted > 0 && figures.success_percent >= percent) return;
   report.ok = false;
+  if (figures.counted == 0) {
+    report.message = "no lookup was possible: among " + std::to_string(nodes) +
+                     " nodes no two were strangers to each other; take more, as --nodes 1000";
+    return;
+  }
   report.message = "only " + std::to_string(figures.success_percent) + " % of " +
                    std::to_string(figures.counted) + " lookups found their node";
 }
@@ -113,6 +119,7 @@ ScenarioResult<ScenarioReport> run_dht_lookup(const Scenario& scenario, const Pe
   }
   auto model = latencies_of(scenario, *settings);
   if (!model) return std::unexpected(model.error());
+  if (run.bounds != nullptr) return ScenarioReport();
 
   const Cost cost(run.meters);
   ScenarioReport report;
@@ -136,7 +143,7 @@ ScenarioResult<ScenarioReport> run_dht_lookup(const Scenario& scenario, const Pe
   report.add("upkeep_bytes", upkeep.bytes);
   add_census(report, world);
   cost.add(report, world);
-  expect_success(report, figures, 99);
+  expect_success(report, figures, 99, world.live().size());
   close_report(report, run, world);
   return report;
 }
@@ -151,13 +158,13 @@ struct ChurnCell {
   std::int64_t measured = 0;
 };
 
-ScenarioResult<ChurnCell> cell_of(const Scenario& scenario) {
+ScenarioResult<ChurnCell> cell_of(const Scenario& scenario, const PeerRun& run) {
   ChurnCell cell;
-  const auto percent = bounded_setting(scenario, "churn_percent", 5, 0, 1000);
+  const auto percent = bounded_setting(scenario, run, "churn_percent", 5, 0, 100);
   if (!percent) return std::unexpected(percent.error());
-  const auto settle = bounded_setting(scenario, "settle_minutes", 5, 0, 10'000);
+  const auto settle = bounded_setting(scenario, run, "settle_minutes", 5, 0, 10'000);
   if (!settle) return std::unexpected(settle.error());
-  const auto measured = bounded_setting(scenario, "measured_minutes", 5, 1, 10'000);
+  const auto measured = bounded_setting(scenario, run, "measured_minutes", 5, 1, 10'000);
   if (!measured) return std::unexpected(measured.error());
   const auto shape = scenario.settings.text("sessions", "exponential");
   if (!shape) return std::unexpected(shape.error());
@@ -216,12 +223,13 @@ ScenarioResult<ScenarioReport> run_dht_churn(const Scenario& scenario, const Pee
   }
   auto settings = dht_settings_of(scenario, run);
   if (!settings) return std::unexpected(settings.error());
-  const auto cell = cell_of(scenario);
+  const auto cell = cell_of(scenario, run);
   if (!cell) return std::unexpected(cell.error());
   const auto grid = scenario.settings.flag("grid", false);
   if (!grid) return std::unexpected(grid.error());
   const auto model = latencies_of(scenario, *settings);
   if (!model) return std::unexpected(model.error());
+  if (run.bounds != nullptr) return ScenarioReport();
 
   ScenarioReport report;
   report.add("churn_percent", cell->percent);
@@ -260,10 +268,11 @@ ScenarioResult<ScenarioReport> run_dht_blackout(const Scenario& scenario, const 
   }
   auto settings = dht_settings_of(scenario, run);
   if (!settings) return std::unexpected(settings.error());
-  const auto killed = bounded_setting(scenario, "kill_percent", 50, 0, 99);
+  const auto killed = bounded_setting(scenario, run, "kill_percent", 50, 0, 99);
   if (!killed) return std::unexpected(killed.error());
   auto model = latencies_of(scenario, *settings);
   if (!model) return std::unexpected(model.error());
+  if (run.bounds != nullptr) return ScenarioReport();
 
   const Cost cost(run.meters);
   ScenarioReport report;
@@ -282,7 +291,7 @@ ScenarioResult<ScenarioReport> run_dht_blackout(const Scenario& scenario, const 
   add_lookups(report, after, traffic_of(before, world.fabric().counters(), after.counted));
   add_census(report, world);
   cost.add(report, world);
-  expect_success(report, after, 99);
+  expect_success(report, after, 99, world.live().size());
   close_report(report, run, world);
   return report;
 }

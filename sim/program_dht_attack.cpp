@@ -266,17 +266,18 @@ ScenarioResult<ScenarioReport> run_dht_attack(const Scenario& scenario, const Pe
   attack.settings.world.hostility = *hostility;
   const auto control = scenario.settings.flag("control", false);
   if (!control) return std::unexpected(control.error());
-  const auto hostile = bounded_setting(scenario, "hostile", 20, 0, 1000);
+  const auto hostile = bounded_setting(scenario, run, "hostile", 20, 0, 1000);
   if (!hostile) return std::unexpected(hostile.error());
   if (*name != "ground" && *hostile > 90) {
     return std::unexpected(wrong_setting(scenario, "hostile", "is over 90 %"));
   }
   attack.percent = *hostile;
-  const auto values = bounded_setting(scenario, "values", 200, 1, 100'000);
+  const auto values = bounded_setting(scenario, run, "values", 200, 1, 100'000);
   if (!values) return std::unexpected(values.error());
   attack.values = static_cast<std::size_t>(*values);
   auto model = latencies_of(scenario, attack.settings);
   if (!model) return std::unexpected(model.error());
+  if (run.bounds != nullptr) return ScenarioReport();
 
   ScenarioReport report;
   report.add("attack", *name);

@@ -35,15 +35,15 @@ ScenarioResult<ScenarioReport> run_dht_calibrate(const Scenario& scenario, const
   }
   CalibrationConfig config;
   config.seed = run.seed;
-  const auto nodes = bounded_setting(scenario, "nodes", 200, 2, 16'384);
+  const auto nodes = bounded_setting(scenario, run, "nodes", 200, 2, 16'384);
   if (!nodes) return std::unexpected(nodes.error());
-  const auto lookups = bounded_setting(scenario, "lookups", 1000, 1, 1'000'000);
+  const auto lookups = bounded_setting(scenario, run, "lookups", 1000, 1, 1'000'000);
   if (!lookups) return std::unexpected(lookups.error());
-  const auto loss = bounded_setting(scenario, "loss_percent", 0, 0, 50);
+  const auto loss = bounded_setting(scenario, run, "loss_percent", 0, 0, 50);
   if (!loss) return std::unexpected(loss.error());
-  const auto k = bounded_setting(scenario, "k", 20, dht::k_min, dht::k_max);
+  const auto k = bounded_setting(scenario, run, "k", 20, dht::k_min, dht::k_max);
   if (!k) return std::unexpected(k.error());
-  const auto links = bounded_setting(scenario, "links", 64, 1, 1000);
+  const auto links = bounded_setting(scenario, run, "links", 64, 1, 1000);
   if (!links) return std::unexpected(links.error());
   const auto express = scenario.settings.flag("express", true);
   if (!express) return std::unexpected(express.error());
@@ -54,6 +54,7 @@ ScenarioResult<ScenarioReport> run_dht_calibrate(const Scenario& scenario, const
   config.dht.links_server = static_cast<std::size_t>(*links);
   config.dht.express = *express;
 
+  if (run.bounds != nullptr) return ScenarioReport();
   ScenarioReport report;
   const auto [packets, peers] = calibrate(config);
   for (const auto& [name, real, model] :

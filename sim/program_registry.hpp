@@ -20,11 +20,20 @@ using RunProgram = ScenarioResult<ScenarioReport> (*)(const Scenario& scenario,
                                                       Simulation& simulation,
                                                       ProgramFaults& faults);
 
+/// Between which numbers a setting of a program is.
+struct SettingBounds {
+  std::string setting;
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+};
+
 /// What a program on the peer-level simulator gets in place of a packet simulation.
 struct PeerRun {
   std::uint64_t seed = 1;
   std::string replay;  // the command, for messages
   Meters meters;
+  /// If set, the program only reads its settings, and puts their bounds here.
+  std::vector<SettingBounds>* bounds = nullptr;
 };
 using RunPeerProgram = ScenarioResult<ScenarioReport> (*)(const Scenario& scenario,
                                                           const PeerRun& run);

@@ -101,7 +101,8 @@ class ScenarioReader {
     for (const ScenarioOverride& set : overrides) {
       const auto found = reading_.parameters.find(set.name);
       if (found == reading_.parameters.end()) {
-        reading_.fail(1, "--set " + set.name + "=" + set.value + ": no such parameter");
+        reading_.fail(
+            1, "--set " + set.name + "=" + set.value + ": no such parameter" + known_parameters());
         continue;
       }
       if (auto value = typed_like(found->second, set.value)) {
@@ -114,6 +115,13 @@ class ScenarioReader {
     for (const auto& [name, value] : reading_.parameters) {
       scenario_.parameters.emplace(name, as_string(value));
     }
+  }
+
+  [[nodiscard]] std::string known_parameters() const {
+    std::string names;
+    for (const auto& [name, value] : reading_.parameters)
+      names += (names.empty() ? "; there are: " : ", ") + name;
+    return names.empty() ? "; this scenario has none" : names;
   }
 
   void read_seeds() {

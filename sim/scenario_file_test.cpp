@@ -120,7 +120,7 @@ TEST(ScenarioFile, takes_overrides_with_the_type_of_the_default) {
   EXPECT_EQ(scenario->hosts[0].count, 7u);
   EXPECT_EQ(scenario->parameters.at("loss"), "25%");
   EXPECT_EQ(parse(base_text, {{"los", "1%"}}).error().message,
-            "x.toml:1: --set los=1%: no such parameter");
+            "x.toml:1: --set los=1%: no such parameter; there are: count, loss");
   EXPECT_EQ(parse(base_text, {{"count", "many"}}).error().message,
             "x.toml:1: --set count=many: not like its default 3");
   EXPECT_EQ(parse(base_text, {{"loss", "150%"}}).error().message,

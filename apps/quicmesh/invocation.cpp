@@ -62,7 +62,10 @@ CLI::Validator number_between(double least, double most) {
 }
 
 void add_example(CLI::App& command, const std::string& example) {
-  command.footer("Example:\n  " + example);
+  command.footer(
+      "With every command: --data DIR, --json, --log LEVEL, --config FILE (`quicmesh --help`).\n\n"
+      "Example:\n  " +
+      example);
 }
 
 }  // namespace quicmesh::cli

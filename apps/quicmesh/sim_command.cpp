@@ -10,9 +10,11 @@
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 
 #include "invocation.hpp"
 #include "sim/scenario_catalog.hpp"
+#include "sim/scenario_parameters.hpp"
 #include "sim/scenario_runner.hpp"
 
 namespace quicmesh::cli {
@@ -28,6 +30,7 @@ struct SimFlags {
   std::vector<std::string> sets;
   std::vector<std::string> compare;
   std::vector<std::string> more;  // the scenario behind `replay`
+  bool help = false;
 };
 
 json::value to_json(const sim::Figure& figure) {
@@ -69,7 +72,9 @@ void print(Output& output, const json::object& report) {
 }
 
 int fail(Output& output, const sim::ScenarioError& error) {
-  output.fail(usage_failure(error.message, "`quicmesh sim list` names the scenarios"));
+  output.fail(usage_failure(error.message,
+                            "`quicmesh sim list` names the scenarios, and `quicmesh "
+                            "sim SCENARIO --help` what may be set"));
   return exit_usage;
 }
 
@@ -85,6 +90,43 @@ int list_scenarios(Output& output) {
           fmt::format("{:<16} {}\n{:16} {}", scenario.name, parsed->title, "", parsed->claim));
     }
   }
+  return exit_done;
+}
+
+/// "5 (from 0 to 100)", "full (or no-express, plain)".
+std::string default_of(const sim::ScenarioParameter& parameter) {
+  std::string text = parameter.fallback.empty() ? "\"\"" : parameter.fallback;
+  if (parameter.bounds)
+    text += fmt::format("  (from {} to {})", parameter.bounds->first, parameter.bounds->second);
+  std::string others;
+  for (const std::string& value : parameter.values)
+    if (value != parameter.fallback) others += (others.empty() ? "" : ", ") + value;
+  if (!others.empty()) text += fmt::format("  (or {})", others);
+  return text;
+}
+
+int list_parameters(Output& output, const sim::ScenarioRequest& request) {
+  const auto parameters = sim::parameters_of(request);
+  if (!parameters) return fail(output, parameters.error());
+  output.line(fmt::format("What --set NAME=VALUE changes of {}, with the defaults:", request.name));
+  for (const sim::ScenarioParameter& one : *parameters) {
+    if (output.json()) {
+      json::object event{{"parameter", one.name}, {"default", one.fallback}};
+      if (one.bounds) event["bounds"] = {one.bounds->first, one.bounds->second};
+      if (!one.values.empty()) event["values"] = json::value_from(one.values);
+      event["meaning"] = one.meaning;
+      output.event(event);
+    } else {
+      output.line(fmt::format("  {:<18} {}", one.name, default_of(one)));
+      if (!one.meaning.empty()) output.line(fmt::format("  {:<18}   {}", "", one.meaning));
+    }
+  }
+  if (parameters->empty()) output.line("  nothing");
+  output.line(fmt::format(
+      "Example:\n  quicmesh sim {} --seed 1{}", request.name,
+      parameters->empty()
+          ? ""
+          : fmt::format(" --set {}={}", parameters->front().name, parameters->front().fallback)));
   return exit_done;
 }
 
@@ -204,11 +246,16 @@ int run_sim(Output& output, const SimFlags& flags) {
   if (!flags.compare.empty()) return compare(output, flags.compare);
   if (flags.name.empty() || flags.name == "list") return list_scenarios(output);
   sim::ScenarioRequest request{flags.name, {}, meters()};
+  if (flags.help) return list_parameters(output, request);
   if (flags.nodes) request.overrides.push_back({"nodes", std::to_string(*flags.nodes)});
   for (const std::string& set : flags.sets) {
     const std::size_t equals = set.find('=');
     if (equals == std::string::npos || equals == 0) {
       output.fail(usage_failure("--set " + set + ": is no key=value"));
+      return exit_usage;
+    }
+    if (flags.nodes && set.substr(0, equals) == "nodes") {
+      output.fail(usage_failure("--nodes and --set nodes= say the same thing", "give one of them"));
       return exit_usage;
     }
     request.overrides.push_back({set.substr(0, equals), set.substr(equals + 1)});
@@ -241,9 +288,20 @@ void add_sim_command(CLI::App& app, Invocation& invocation) {
   command.add_option("--set", flags->sets, "key=value: a parameter of the scenario")
       ->allow_extra_args(false);
   command.add_option("--compare", flags->compare, "two files of JSON reports")->expected(2);
-  add_example(command, "quicmesh sim path-switch --seed 7 --set sender=acceptor");
-  command.callback([&invocation, flags] {
-    invocation.run = [flags](const Settings&, Output& output) { return run_sim(output, *flags); };
+  add_example(command,
+              "quicmesh sim path-switch --seed 7 --set sender=acceptor\n"
+              "  quicmesh sim path-switch --help    what may be set of it");
+  // Of a scenario it tells the parameters.
+  command.set_help_flag();
+  command.add_flag("-h,--help", flags->help, "of a scenario: what --set may change of it");
+  command.callback([&invocation, &command, flags] {
+    invocation.run = [&command, flags](const Settings&, Output& output) {
+      if (!flags->help ||
+          (!flags->name.empty() && flags->name != "list" && flags->name != "replay"))
+        return run_sim(output, *flags);
+      output.text(command.help());
+      return exit_done;
+    };
   });
 }
 

@@ -10,7 +10,8 @@ import unittest
 from harness import BINARY, CliTest, Finished, PATIENCE
 
 COMMANDS = [["id"], ["up"], ["status"], ["peers"], ["paths"], ["why"], ["doctor"], ["ping"], ["send"], ["recv"],
-            ["config"], ["config", "show"], ["limits"], ["bench"], ["demo"]]
+            ["config"], ["config", "show"], ["limits"], ["bench"], ["sim"], ["demo"], ["dht"], ["dht", "put"],
+            ["dht", "get"], ["dht", "find"], ["dht", "resolve"], ["dht", "provide"], ["dht", "providers"]]
 SOME_ID = "ab" * 32
 
 
@@ -22,6 +23,31 @@ class Usage(CliTest):
                 self.assertEqual(done.code, 0)
                 self.assertIn("Example:\n  ", done.stdout)
                 self.assertIn("quicmesh " + " ".join(command), done.stdout)
+                for everywhere in ("--data", "--json", "--log", "--config"):
+                    self.assertIn(everywhere, done.stdout)
+
+    def test_sim_tells_what_may_be_set_of_a_scenario(self):
+        done = self.run_json("sim", "dht-million", "--help")
+        self.assertEqual(done.code, 0, done.stderr)
+        parameters = {event["parameter"]: event for event in done.events}
+        self.assertEqual((parameters["churn_percent"]["default"], parameters["churn_percent"]["bounds"]), ("5", [0, 100]))
+        self.assertIn("trace hash", parameters["threads"]["meaning"])
+        self.assertIn("no-express", self.run_text("sim", "dht-lookup", "--help").stdout)
+        names = [event["scenario"] for event in self.run_json("sim", "list").events]
+        self.assertIn("transfer-loss", names)
+        for name in names:
+            with self.subTest(scenario=name):
+                self.assertEqual(self.run_text("sim", name, "--help").code, 0)
+        # The bounds are those that a run has.
+        done = self.run_text("sim", "dht-million", "--set", "churn_percent=500")
+        self.check_one_line(done, 2, "churn_percent", "from 0 to 100")
+        done = self.run_text("sim", "dht-lookup", "--set", "nods=20")
+        self.check_one_line(done, 2, "nods=20: no such parameter; there are: .*nodes", "sim SCENARIO --help")
+        done = self.run_text("sim", "dht-lookup", "--nodes", 20, "--set", "nodes=30")
+        self.check_one_line(done, 2, "say the same")
+        done = self.run_text("sim", "dht-lookup", "--nodes", 20, "--seed", 1, "--set", "lookups=3")
+        self.assertEqual(done.code, 1)
+        self.assertIn("among 20 nodes no two were strangers", done.stdout)
 
     def test_version(self):
         done = self.run_text("--version")
