@@ -43,6 +43,11 @@ constexpr Distance distance(const DhtKey& a, const DhtKey& b) {
   return result;
 }
 
+/// The first word of a key, as a number: that of the distance is the XOR of both.
+constexpr std::uint64_t prefix(const DhtKey& key) {
+  return distance(key, DhtKey{}).words.front();
+}
+
 /// Leading bits that two keys at that distance share: 0 to 256.
 constexpr unsigned shared_bits(const Distance& distance) {
   unsigned bits = 0;

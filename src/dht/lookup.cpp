@@ -14,7 +14,7 @@ std::optional<std::size_t> Lookup::Windows::take(const Candidate& candidate) {
   }
   if (all_ >= count_ && of_path_[path] >= share_) return std::nullopt;
   const DiversityGroup group = lookup_.book_->group(candidate.peer);
-  if (group != DiversityGroup::not_public && candidate.distance != Distance{}) {
+  if (group != DiversityGroup::not_public && !candidate.at_target) {
     if (std::ranges::count(groups_, group) >= std::ptrdiff_t{group_in_window_max}) {
       return std::nullopt;
     }
@@ -51,16 +51,24 @@ bool Lookup::insert(Candidate candidate) {
   const Way way = candidate.way;
   if (peer == self_) return false;
   if (shunned_ && shunned_->has(DhtKey::of(book_->id(peer)))) return false;
-  const Distance far = distance(target_, DhtKey::of(book_->id(peer)));
-  const auto place = std::ranges::lower_bound(candidates_, far, {}, &Candidate::distance);
-  if (place != candidates_.end() && place->distance == far) {
+  candidate.far = target_prefix_ ^ book_->prefix(peer);
+  candidate.at_target = candidate.far == 0 && distance_of(candidate) == Distance{};
+  const auto place = std::ranges::lower_bound(
+      candidates_, candidate, [&](const Candidate& one, const Candidate& other) {
+        if (one.far != other.far) return one.far < other.far;
+        return one.peer != other.peer && distance_of(one) < distance_of(other);
+      });
+  if (place != candidates_.end() && place->peer == peer) {
     if (place->state == State::fresh) place->way.paths |= way.paths;
     return false;
   }
-  candidate.distance = far;
   candidates_.insert(place, candidate);
   if (candidates_.size() > candidates_max) make_room();
   return true;
+}
+
+Distance Lookup::distance_of(const Candidate& candidate) const {
+  return distance(target_, DhtKey::of(book_->id(candidate.peer)));
 }
 
 /// Drops the farthest fresh candidate of those to which the path with most of them alone leads.
@@ -193,7 +201,7 @@ std::optional<Distance> Lookup::reach() const {
   Windows windows(*this, k_);
   for (const Candidate& candidate : candidates_) {
     if (candidate.state == State::failed || candidate.state == State::slow) continue;
-    if (windows.take(candidate) && --left == 0) return candidate.distance;
+    if (windows.take(candidate) && --left == 0) return distance_of(candidate);
   }
   return std::nullopt;
 }
@@ -245,12 +253,12 @@ std::vector<PeerHandle> Lookup::nearest_answered(std::size_t count) const {
 }
 
 bool Lookup::target_answered() const {
-  return !candidates_.empty() && candidates_.front().distance == Distance{} &&
+  return !candidates_.empty() && candidates_.front().at_target &&
          candidates_.front().state == State::answered;
 }
 
 bool Lookup::target_awaited() const {
-  if (candidates_.empty() || candidates_.front().distance != Distance{}) return false;
+  if (candidates_.empty() || !candidates_.front().at_target) return false;
   const State state = candidates_.front().state;
   return state == State::asked || state == State::slow;
 }

@@ -66,7 +66,12 @@ class Lookup {
   /// `book` outlives the lookup. `k` is the window; `paths` is from 1 to `paths_max`.
   Lookup(const PeerBook& book, PeerHandle self, const DhtKey& target, std::uint8_t k,
          std::uint8_t paths = 1)
-      : book_(&book), self_(self), target_(target), k_(k), paths_(paths) {}
+      : book_(&book),
+        self_(self),
+        target_(target),
+        target_prefix_(prefix(target)),
+        k_(k),
+        paths_(paths) {}
 
   /// A candidate of our own table. Known ones, and ourselves, change nothing.
   void add(PeerHandle peer, std::uint8_t tier);
@@ -117,9 +122,8 @@ class Lookup {
 
   /// The peer that stands at the target, if it is known, by whomever; else `no_peer`.
   [[nodiscard]] PeerHandle named_target() const {
-    return !candidates_.empty() && candidates_.front().distance == Distance{}
-               ? candidates_.front().peer
-               : no_peer;
+    return !candidates_.empty() && candidates_.front().at_target ? candidates_.front().peer
+                                                                 : no_peer;
   }
 
   template <class Visit>
@@ -145,12 +149,13 @@ class Lookup {
   };
 
   struct Candidate {
-    Distance distance;
+    std::uint64_t far = 0;  // the first word of its distance
     PeerHandle peer = no_peer;
     State state = State::fresh;
     std::uint8_t tier = no_tier;
     bool required = false;
     bool was_late = false;
+    bool at_target = false;
     Way way;
   };
 
@@ -174,6 +179,7 @@ class Lookup {
   };
 
   bool insert(Candidate candidate);
+  [[nodiscard]] Distance distance_of(const Candidate& candidate) const;
   [[nodiscard]] Way next_way() const { return {0, static_cast<std::uint8_t>(1U << next_path_)}; }
   void make_room();
   std::optional<Way> mark_answered(PeerHandle peer);
@@ -185,6 +191,7 @@ class Lookup {
   const PeerBook* book_;
   PeerHandle self_;
   DhtKey target_;
+  std::uint64_t target_prefix_;
   std::uint8_t k_;
   std::uint8_t paths_;
   std::uint8_t next_path_ = 0;  // of the next candidate of our own

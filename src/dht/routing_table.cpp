@@ -1,6 +1,7 @@
 #include "dht/routing_table.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <limits>
 #include <utility>
@@ -36,6 +37,8 @@ RoutingTable::RoutingTable(Instant now, const Config& config, const PeerBook& bo
 // Where things are.
 
 unsigned RoutingTable::bucket_of(PeerHandle peer) const {
+  const std::uint64_t differing = prefix(own_) ^ book_->prefix(peer);
+  if (differing != 0) return unsigned(std::countl_zero(differing));
   const unsigned bits = shared_bits(own_, DhtKey::of(book_->id(peer)));
   return std::min(bits, static_cast<unsigned>(buckets_max - 1));
 }
@@ -67,10 +70,12 @@ std::span<const Contact> RoutingTable::waiting(unsigned bucket) const {
 std::optional<std::size_t> RoutingTable::position(PeerHandle peer) const {
   const unsigned bucket = bucket_of(peer);
   if (bucket >= buckets_.size()) return std::nullopt;
-  const auto contacts = all(bucket);
-  const auto found = std::ranges::find(contacts, peer, &Contact::peer);
-  if (found == contacts.end()) return std::nullopt;
-  return std::size_t(&*found - contacts_.data());
+  const Bucket& b = buckets_[bucket];
+  std::size_t index = begin_of(bucket);
+  const std::size_t end = index + b.live + b.waiting;
+  while (index < end && contacts_[index].peer != peer)
+    ++index;
+  return index < end ? std::optional(index) : std::nullopt;
 }
 
 const Contact* RoutingTable::find(PeerHandle peer) const {
@@ -250,7 +255,7 @@ bool RoutingTable::worth_measuring(PeerHandle peer) const {
   const auto index = position(peer);
   if (!index || contacts_[*index].rtt_proved()) return false;
   const unsigned bucket = bucket_of(peer);
-  if (*index < begin_of(bucket) + buckets_[bucket].live) return contacts_[*index].near_half == 0;
+  if (*index < begin_of(bucket) + buckets_[bucket].live) return false;
   const Contact* farthest = farthest_near(bucket);
   return farthest != nullptr && nearer_enough(contacts_[*index], *farthest);
 }
@@ -342,38 +347,47 @@ void RoutingTable::set_k(std::uint8_t k) {
 
 void RoutingTable::nearest(const DhtKey& target, std::size_t count, Which which,
                            std::vector<PeerHandle>& out) const {
+  // Of a distance the first word decides, but for ids that somebody has ground.
   struct Candidate {
-    bool failing;
-    Distance distance;
+    std::uint64_t first_word;
     PeerHandle peer;
-    auto operator<=>(const Candidate&) const = default;
+    bool failing;
   };
   std::vector<Candidate> candidates;
+  candidates.reserve(2 * count + waiting_max);
+  std::size_t answering = 0;
+  const std::uint64_t first_word = prefix(target);
+  const auto far = [&](PeerHandle peer) { return distance(target, DhtKey::of(book_->id(peer))); };
   const auto collect = [&](unsigned bucket) {
     for (const Contact& contact : live(bucket)) {
       const bool failing = contact.failures != 0;
       if (failing && which == Which::answering) continue;
-      candidates.push_back(
-          {failing, distance(target, DhtKey::of(book_->id(contact.peer))), contact.peer});
+      candidates.push_back({first_word ^ book_->prefix(contact.peer), contact.peer, failing});
+      answering += failing ? 0 : 1;
     }
   };
   // The target's own bucket is nearest; all deeper ones share as many bits with the target as we
   // do; then each shallower bucket is farther than the one before.
   const unsigned shared = shared_bits(own_, target);
-  const auto answering = [&] {
-    return std::size_t(std::ranges::count(candidates, false, &Candidate::failing));
-  };
   if (shared < buckets_.size()) collect(shared);
-  if (answering() < count) {
+  if (answering < count) {
     for (unsigned bucket = shared + 1; bucket < buckets_.size(); ++bucket)
       collect(bucket);
   }
   for (unsigned below = std::min<unsigned>(shared, unsigned(buckets_.size()));
-       below > 0 && answering() < count; --below) {
+       below > 0 && answering < count; --below) {
     collect(below - 1);
   }
   const std::size_t found = std::min(count, candidates.size());
-  std::ranges::partial_sort(candidates, at(candidates, found));
+  const auto nearer = [&](const Candidate& a, const Candidate& b) {
+    if (a.failing != b.failing) return b.failing;
+    if (a.first_word != b.first_word) return a.first_word < b.first_word;
+    return a.peer != b.peer && far(a.peer) < far(b.peer);
+  };
+  if (found < candidates.size()) {
+    std::ranges::nth_element(candidates, at(candidates, found), nearer);
+  }
+  std::ranges::sort(candidates.begin(), at(candidates, found), nearer);
   for (std::size_t i = 0; i < found; ++i)
     out.push_back(candidates[i].peer);
 }

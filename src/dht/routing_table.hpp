@@ -73,7 +73,7 @@ class RoutingTable {
 
   /// The contact of `peer`, live or waiting; valid until the next change.
   [[nodiscard]] const Contact* find(PeerHandle peer) const;
-  /// Whether a few more samples could give `peer` a place in the near half.
+  /// Whether a few more samples could give `peer`, which waits, a place in the near half.
   [[nodiscard]] bool worth_measuring(PeerHandle peer) const;
   /// Whether a server that has not answered yet would find a live place.
   [[nodiscard]] bool has_room_for(PeerHandle peer);

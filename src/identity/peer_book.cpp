@@ -4,19 +4,21 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/byte_reader.hpp"
 #include "base/hash.hpp"
 
 namespace quicmesh {
+namespace {
+
+std::uint64_t prefix_of(const NodeId& id) {
+  return ByteReader(id.bytes).u64();
+}
+
+}  // namespace
 
 PeerBook::PeerBook(std::size_t capacity, std::uint64_t salt) : capacity_(capacity), salt_(salt) {
   QM_ASSERT(capacity > 0 && capacity <= std::size_t{1} << 28);
   slots_.assign(16, vacant);
-}
-
-std::size_t PeerBook::index(PeerHandle peer) const {
-  const auto index = std::to_underlying(peer);
-  QM_ASSERT(index < ids_.size() && in_use_[index]);
-  return index;
 }
 
 /// The slot that holds `id`, or the vacant one where it would go.
@@ -55,12 +57,14 @@ PeerHandle PeerBook::intern(const NodeId& id) {
   if (free_.empty()) {
     index = static_cast<std::uint32_t>(ids_.size());
     ids_.push_back(id);
+    prefixes_.push_back(prefix_of(id));
     groups_.push_back(DiversityGroup::not_public);
     in_use_.push_back(true);
   } else {
     index = free_.back();
     free_.pop_back();
     ids_[index] = id;
+    prefixes_[index] = prefix_of(id);
     groups_[index] = DiversityGroup::not_public;
     in_use_[index] = true;
   }

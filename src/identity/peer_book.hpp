@@ -18,6 +18,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "base/peer_core.hpp"
 #include "quicmesh/bytes.hpp"
 #include "quicmesh/node_id.hpp"
@@ -37,6 +38,9 @@ class PeerBook {
   // Of handles that are in the book.
 
   [[nodiscard]] const NodeId& id(PeerHandle peer) const { return ids_[index(peer)]; }
+  /// The first 64 bits of its id, as a number: enough to compare most ids, and four times as many
+  /// of them are found in a processor's cache.
+  [[nodiscard]] std::uint64_t prefix(PeerHandle peer) const { return prefixes_[index(peer)]; }
   [[nodiscard]] DiversityGroup group(PeerHandle peer) const { return groups_[index(peer)]; }
   void set_group(PeerHandle peer, DiversityGroup group) { groups_[index(peer)] = group; }
   /// Empty if none is known. Valid until the record is set again or the handle is freed.
@@ -68,13 +72,18 @@ class PeerBook {
  private:
   static constexpr std::uint32_t vacant = ~std::uint32_t{0};
 
-  [[nodiscard]] std::size_t index(PeerHandle peer) const;
+  [[nodiscard]] std::size_t index(PeerHandle peer) const {
+    const auto index = static_cast<std::size_t>(peer);
+    QM_ASSERT(index < ids_.size() && in_use_[index]);
+    return index;
+  }
   [[nodiscard]] std::size_t slot_of(const NodeId& id) const;
   void rebuild(std::size_t slots);
 
   std::size_t capacity_;
   std::uint64_t salt_;
   std::vector<NodeId> ids_;
+  std::vector<std::uint64_t> prefixes_;  // of `ids_`
   std::vector<DiversityGroup> groups_;
   std::vector<Bytes> records_;  // grows with the first record of a handle that high
   std::vector<bool> in_use_;
