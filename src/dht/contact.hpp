@@ -22,6 +22,8 @@ namespace quicmesh::dht {
 class CompactRtt {
  public:
   CompactRtt() = default;
+  /// Longer than all others.
+  static CompactRtt longest() { return CompactRtt(Duration::max()); }
   explicit CompactRtt(Duration rtt) {
     const auto us = std::uint64_t(std::clamp<std::int64_t>(rtt.count() / 1000, 1, longest_us));
     const auto exponent = std::uint64_t(std::max(0, int(std::bit_width(us)) - 12));
@@ -31,6 +33,9 @@ class CompactRtt {
   [[nodiscard]] Duration duration() const {
     return std::chrono::microseconds(std::int64_t(bits_ & 0xfff) << (bits_ >> 12));
   }
+
+  /// None is the shortest.
+  auto operator<=>(const CompactRtt&) const = default;
 
  private:
   static constexpr std::int64_t longest_us = std::int64_t{0xfff} << 15;
@@ -66,11 +71,12 @@ struct Contact {
   /// The median of the samples, the shorter one of two.
   [[nodiscard]] std::optional<Duration> rtt() const {
     if (samples == 0) return std::nullopt;
-    std::array<Duration, samples_max> sorted{};
-    for (std::size_t i = 0; i < samples; ++i)
-      sorted[i] = rtts[i].duration();
-    std::sort(sorted.begin(), sorted.begin() + samples);
-    return sorted[(samples - 1U) / 2];
+    return median().duration();
+  }
+  [[nodiscard]] CompactRtt median() const {
+    if (samples < samples_max) return samples == 2 ? std::min(rtts[0], rtts[1]) : rtts[0];
+    const auto [low, high] = std::minmax(rtts[0], rtts[1]);
+    return std::clamp(rtts[2], low, high);
   }
   /// Measured often enough to be given a place for it.
   [[nodiscard]] bool rtt_proved() const { return samples == samples_max; }

@@ -196,23 +196,23 @@ void DhtCore::on_answer(Instant now, PeerHandle from, const Message& message) {
   }
   const Duration rtt = now - request->sent_at;
   round_trip_.add_sample(rtt);
+  const bool was_known = table_.find(from) != nullptr;
   if (std::holds_alternative<Busy>(message.body)) {
     adaptation_.on_busy(now, from);
   } else {
     const bool late = request->late_at == never;
-    adaptation_.on_answer(now, {from, table_.find(from) != nullptr}, late);
+    adaptation_.on_answer(now, {from, was_known}, late);
   }
   if (message.server) {
     const std::size_t before = table_.live_count();
-    const bool was_known = table_.find(from) != nullptr;
-    (void)table_.answered(now, from, rtt);
+    const RoutingTable::Place place = table_.answered(now, from, rtt);
     if (!was_known) {
       if (const auto handshake = links_.rtt(from)) table_.measured(from, *handshake);
     }
     if (table_.live_count() > before) {
       plan_keep_warm(now, links_.up_count() < links_max() / 2 ? warm_pause : warm_rest);
     }
-    if (table_.worth_measuring(from)) check(now, from);
+    if (place == RoutingTable::Place::waiting && table_.worth_measuring(from)) check(now, from);
   }
   on_answer_of_lookup(now, *request, message);
 }

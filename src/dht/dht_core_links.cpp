@@ -5,7 +5,10 @@
 // quarters of a client's, to which nobody else opens any). A contact that closed such a connection
 // had no room, and is left in peace for ten minutes.
 #include <algorithm>
+#include <bitset>
+#include <cstddef>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "dht/dht_core.hpp"
@@ -29,10 +32,17 @@ std::vector<PeerHandle> DhtCore::wanted_links() const {
   const std::size_t all = server_ ? links_max() / 2 : links_max() * 3 / 4;
   // Those around us a query needs no hop to: the node knows everybody there.
   const std::size_t of_bucket = std::max(of_bucket_min, all / (table_.buckets_on_the_way() + 1U));
+  // Most contacts have no connection: their handles' last bits tell.
+  constexpr std::size_t marks = 1024;
+  std::bitset<marks> up;
+  links_.for_each_up([&](PeerHandle peer) { up.set(std::to_underlying(peer) % marks); });
+  const auto is_up = [&](PeerHandle peer) {
+    return up.test(std::to_underlying(peer) % marks) && links_.is_up(peer);
+  };
   // What is sorted by is read once.
   struct Eligible {
     PeerHandle peer = no_peer;
-    Duration rtt{};
+    CompactRtt rtt;
     std::uint8_t rank = 0;
   };
   std::vector<Eligible> contacts;
@@ -40,20 +50,23 @@ std::vector<PeerHandle> DhtCore::wanted_links() const {
     contacts.clear();
     for (const Contact& contact : table_.live(bucket)) {
       if (contact.failures != 0 || contact.parted != 0) continue;
-      contacts.push_back({contact.peer, contact.rtt().value_or(Duration::max()),
+      contacts.push_back({contact.peer,
+                          contact.samples == 0 ? CompactRtt::longest() : contact.median(),
                           static_cast<std::uint8_t>(contact.near_half)});
     }
-    std::ranges::stable_sort(contacts, {}, &Eligible::rtt);
     const std::size_t count = std::min({of_bucket, contacts.size(), all - wanted.size()});
     const std::size_t near = count - count / 2;
+    std::ranges::partial_sort(contacts, contacts.begin() + std::ptrdiff_t(near), {},
+                              [](const Eligible& one) { return std::pair(one.rtt, one.peer); });
     for (std::size_t i = 0; i < near; ++i)
       wanted.push_back(contacts[i].peer);
     // Of the others those that stand already, then those of the random half.
     const auto others = std::span(contacts).subspan(near);
     for (Eligible& contact : others)
-      contact.rank =
-          static_cast<std::uint8_t>(2 * contact.rank + (links_.is_up(contact.peer) ? 0 : 1));
-    std::ranges::stable_sort(others, {}, &Eligible::rank);
+      contact.rank = static_cast<std::uint8_t>(2 * contact.rank + (is_up(contact.peer) ? 0 : 1));
+    std::ranges::partial_sort(
+        others, others.begin() + std::ptrdiff_t(count - near), {},
+        [](const Eligible& one) { return std::tuple(one.rank, one.rtt, one.peer); });
     for (std::size_t i = near; i < count; ++i)
       wanted.push_back(contacts[i].peer);
   }
@@ -109,10 +122,12 @@ void DhtCore::trim_links(Instant now) {
     if (requests_.any_to(peer)) return 0;
     return table_.find(peer) == nullptr ? 1 : 2;
   };
-  while (const auto surplus = links_.surplus(now, links_max(), keep)) {
+  for (const PeerHandle surplus : links_.surplus(now, links_max(), keep)) {
+    // The end of another one may have brought its own.
+    if (!links_.is_up(surplus)) continue;
     ++counters_.links_closed;
-    (void)outputs_.push(peer::Close{*surplus});
-    connection_over(now, *surplus, Blame::nobody);
+    (void)outputs_.push(peer::Close{surplus});
+    connection_over(now, surplus, Blame::nobody);
   }
 }
 

@@ -7,9 +7,14 @@
 
 namespace quicmesh::dht {
 
+std::size_t LinkPool::index(PeerHandle peer) const {
+  const auto found = std::ranges::find(peers_, peer);
+  return found == peers_.end() ? none : std::size_t(found - peers_.begin());
+}
+
 const LinkPool::Link* LinkPool::find(PeerHandle peer) const {
-  const auto found = std::ranges::find(links_, peer, &Link::peer);
-  return found == links_.end() ? nullptr : &*found;
+  const std::size_t at = index(peer);
+  return at == none ? nullptr : &links_[at];
 }
 LinkPool::Link* LinkPool::find(PeerHandle peer) {
   return const_cast<Link*>(std::as_const(*this).find(peer));
@@ -17,8 +22,12 @@ LinkPool::Link* LinkPool::find(PeerHandle peer) {
 
 LinkPool::Link& LinkPool::get(PeerHandle peer) {
   if (Link* link = find(peer)) return *link;
-  if (links_.size() == links_.capacity()) links_.reserve(links_.size() + 8);
-  return links_.emplace_back(Link{.peer = peer});
+  if (links_.size() == links_.capacity()) {
+    peers_.reserve(links_.size() + 8);
+    links_.reserve(links_.size() + 8);
+  }
+  peers_.push_back(peer);
+  return links_.emplace_back();
 }
 
 bool LinkPool::is_up(PeerHandle peer) const {
@@ -31,8 +40,8 @@ bool LinkPool::is_opening(PeerHandle peer) const {
 }
 
 void LinkPool::want(std::span<const PeerHandle> wanted) {
-  for (Link& link : links_)
-    link.wanted = std::ranges::count(wanted, link.peer) != 0;
+  for (std::size_t i = 0; i < links_.size(); ++i)
+    links_[i].wanted = std::ranges::find(wanted, peers_[i]) != wanted.end();
 }
 bool LinkPool::is_wanted(PeerHandle peer) const {
   const Link* link = find(peer);
@@ -87,10 +96,11 @@ LinkPool::Asked& LinkPool::others_of(PeerHandle peer) {
 }
 
 void LinkPool::gone(PeerHandle peer) {
-  const auto found = std::ranges::find(links_, peer, &Link::peer);
-  if (found == links_.end()) return;
-  if (found->up) --up_count_;
-  links_.erase(found);
+  const std::size_t at = index(peer);
+  if (at == none) return;
+  if (links_[at].up) --up_count_;
+  peers_.erase(peers_.begin() + std::ptrdiff_t(at));
+  links_.erase(links_.begin() + std::ptrdiff_t(at));
 }
 
 }  // namespace quicmesh::dht

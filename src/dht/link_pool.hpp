@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/peer_core.hpp"
@@ -56,47 +57,50 @@ class LinkPool {
   /// Connections that are up.
   [[nodiscard]] std::size_t up_count() const { return up_count_; }
 
-  /// The next connection to close, until seven eighths of `links_max` are left; `keep(peer)` is 0
-  /// for one that must not be closed now, `held`, and grows with its value otherwise: 1 or 2.
+  /// The connections to close, the first one first, until seven eighths of `links_max` are left;
+  /// `keep(peer)` is 0 for one that must not be closed now, `held`, and grows with its value
+  /// otherwise: 1 or 2.
   template <class Keep>
-  [[nodiscard]] std::optional<PeerHandle> surplus(Instant now, std::size_t links_max,
-                                                  Keep keep) const {
-    if (up_count_ <= links_max - links_max / 8) return std::nullopt;
-    const bool far_too_many = up_count_ > hard_factor * links_max;
-    const bool no_room = up_count_ > std::max(hard_factor * links_max, links_max + lookup_room);
-    const Link* least = nullptr;
-    int least_value = 0;
-    for (const Link& link : links_) {
-      if (!link.up || (!far_too_many && now - link.used_at < left_alone)) continue;
-      int value = keep(link.peer);
-      if ((value == 0 && !far_too_many) || (value == held && !no_room)) continue;
-      if (value <= 0) {
-        value = in_use;
-      } else if (value > 1 && link.wanted) {
-        value = of_the_wanted;
+  [[nodiscard]] std::vector<PeerHandle> surplus(Instant now, std::size_t links_max,
+                                                Keep keep) const {
+    const std::size_t far_too_many = hard_factor * links_max;
+    const std::size_t no_room = std::max(far_too_many, links_max + lookup_room);
+    std::vector<Surplus> least;
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+      const Link& link = links_[i];
+      if (!link.up) continue;
+      Surplus one{.value = keep(peers_[i]), .used_at = link.used_at, .peer = peers_[i]};
+      one.kept_below = links_max - links_max / 8;
+      if (one.value == 0 || now - link.used_at < left_alone) one.kept_below = far_too_many;
+      if (one.value == held) one.kept_below = no_room;
+      if (one.value <= 0) {
+        one.value = in_use;
+      } else if (one.value > 1 && link.wanted) {
+        one.value = of_the_wanted;
       }
-      if (least == nullptr || value < least_value ||
-          (value == least_value && link.used_at < least->used_at)) {
-        least = &link;
-        least_value = value;
-      }
+      if (up_count_ > one.kept_below) least.push_back(one);
     }
-    return least == nullptr ? std::nullopt : std::optional(least->peer);
+    std::ranges::stable_sort(least, {},
+                             [](const Surplus& one) { return std::pair(one.value, one.used_at); });
+    std::vector<PeerHandle> surplus;
+    for (const Surplus& one : least)
+      if (up_count_ - surplus.size() > one.kept_below) surplus.push_back(one.peer);
+    return surplus;
   }
 
   template <class Visit>
   void for_each(Visit visit) const {
-    for (const Link& link : links_)
-      visit(link.peer);
+    for (const PeerHandle peer : peers_)
+      visit(peer);
   }
   template <class Visit>
   void for_each_up(Visit visit) const {
-    for (const Link& link : links_) {
-      if (link.up) visit(link.peer);
-    }
+    for (std::size_t i = 0; i < links_.size(); ++i)
+      if (links_[i].up) visit(peers_[i]);
   }
   [[nodiscard]] std::size_t memory() const {
-    return links_.capacity() * sizeof(Link) + others_.capacity() * sizeof(Asked);
+    return peers_.capacity() * sizeof(PeerHandle) + links_.capacity() * sizeof(Link) +
+           others_.capacity() * sizeof(Asked);
   }
 
  private:
@@ -106,7 +110,6 @@ class LinkPool {
     Instant since{};
   };
   struct Link {
-    PeerHandle peer = no_peer;
     bool up : 1 = false;
     bool wanted : 1 = false;
     std::uint8_t asked = 0;  // since asked_since, a second at most
@@ -114,14 +117,25 @@ class LinkPool {
     Instant asked_since{};
     Instant used_at{};
   };
+  struct Surplus {
+    int value = 0;
+    Instant used_at{};
+    std::size_t kept_below = 0;  // connections
+    PeerHandle peer = no_peer;
+  };
   static constexpr Duration counted_for = 1s;
+  static constexpr std::size_t none = ~std::size_t{0};
 
   [[nodiscard]] const Link* find(PeerHandle peer) const;
   [[nodiscard]] Link* find(PeerHandle peer);
+  [[nodiscard]] std::size_t index(PeerHandle peer) const;
   Link& get(PeerHandle peer);
   [[nodiscard]] Asked& others_of(PeerHandle peer);
 
-  std::vector<Link> links_;  // in the order in which they were first asked for
+  // In the order in which they were first asked for. Each message asks for one, and a link is six
+  // times as large as a handle.
+  std::vector<PeerHandle> peers_;
+  std::vector<Link> links_;  // of each of `peers_`
   std::size_t up_count_ = 0;
   std::vector<Asked> others_;  // empty until one asks who has no link here
 };
