@@ -1,19 +1,20 @@
 // The simulator's agenda: a hierarchical timing wheel over virtual nanoseconds, templated on a
 // small trivially copyable payload.
 //
-// Order is exact and total: by time, then by order of insertion. Time is cut into ticks of 1024 ns;
-// a tick number is read as five digits of eleven bits, and each digit has a wheel of 2048 slots. An
+// Order is exact and total: by time, then by order of insertion. Time is cut into ticks of 1024 ns
+// (or of another power of two: coarse ones where most events are planned some milliseconds ahead).
+// A tick number is read as five digits of eleven bits, and each digit has a wheel of 2048 slots. An
 // event goes to the wheel of the highest digit in which its tick differs from the cursor's, so each
 // slot of a wheel lies strictly after the cursor and nothing wraps. When wheel 0 holds nothing
 // ahead of the cursor, the next occupied slot of wheel 1 is dealt out over wheel 0, and so on
 // upwards; bitmaps of the occupied slots let the cursor jump over empty time. When the cursor
-// reaches a slot of wheel 0, its few events are sorted by time once and handed out.
+// reaches a slot of wheel 0, its events are sorted by time once and handed out.
 //
 // No sequence number is stored: a slot is filled in order of insertion, dealing out keeps that
 // order (the finer slots of a window are empty until it is dealt out), and the sort is stable.
 // Events for the tick at hand, or for before it (after `next_time` has looked ahead), go to a small
 // heap that does carry a number; at equal times the slot goes first, as all of it was pushed
-// before. A crowded slot goes through that heap as a whole.
+// before.
 //
 // push and pop are amortised O(1): an event moves at most five times, commonly once or twice,
 // always between contiguous chunks; a binary heap touches ~20 scattered cache lines at a million
@@ -36,7 +37,7 @@
 
 namespace quicmesh::sim {
 
-template <class Payload>
+template <class Payload, unsigned tick_bits = 10>
 class EventQueue {
   static_assert(std::is_trivially_copyable_v<Payload> && std::is_default_constructible_v<Payload>);
 
@@ -112,7 +113,6 @@ class EventQueue {
   }
 
  private:
-  static constexpr unsigned tick_bits = 10;
   static constexpr unsigned level_bits = 11;
   static constexpr unsigned level_count = 5;
   static constexpr std::size_t slot_count = std::size_t{1} << level_bits;
@@ -246,7 +246,10 @@ class EventQueue {
   }
 
   void sort_current() {
-    if (current_.size() > insertion_sort_max) return move_current_to_heap();
+    if (current_.size() > insertion_sort_max) {
+      std::ranges::stable_sort(current_, {}, &Entry::at);
+      return;
+    }
     for (std::size_t i = 1; i < current_.size(); ++i) {
       const Entry entry = current_[i];
       std::size_t hole = i;
@@ -255,14 +258,6 @@ class EventQueue {
       }
       current_[hole] = entry;
     }
-  }
-
-  /// A crowded slot is ordered by the heap, which is empty now: the numbers keep the order stable.
-  void move_current_to_heap() {
-    for (const Entry& entry : current_)
-      late_.push_back({entry.at, late_sequence_++, entry.payload});
-    std::make_heap(late_.begin(), late_.end(), LaterFirst{});
-    current_.clear();
   }
 
   Chunk* take_chunk() {

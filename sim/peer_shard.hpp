@@ -93,7 +93,7 @@ class alignas(64) PeerShard {
     Node& node = node_of(peer);
     QM_ASSERT(node.core == nullptr && core != nullptr);
     node.core = std::move(core);
-    node.timer = never;
+    node.timer = node.due = never;
     ++node.runs;
     if (config_.tier_period > Duration{}) plan_tiers(peer);
     drain(peer);
@@ -103,9 +103,11 @@ class alignas(64) PeerShard {
     Node& node = node_of(peer);
     for (const PeerEnd& end : node.ends.take()) {
       if (!network_.contains(end.peer)) continue;
-      const Duration noticed =
-          departure == Departure::silent ? config_.idle_timeout : transit(rtt_of(peer, end));
-      plan(now_ + noticed, Kind::gone, end.peer, peer, end.connection);
+      if (departure == Departure::silent) {
+        plan(now_ + config_.idle_timeout, Kind::gone, end.peer, peer, end.connection);
+      } else {
+        say_gone(peer, end.peer, end.connection, rtt_of(peer, end));
+      }
     }
     node.core.reset();
     node.recent.reset();
@@ -218,14 +220,12 @@ class alignas(64) PeerShard {
     dial,      // arrives at `node`, from `other`
     answer,    // to the dial of `node`
     accepted,  // the connection to `other`, which dialled, is up at `node`
-    stands,    // `other`, which was dialled, has accepted the connection
     direct,    // it has been punched
     give_up,   // the dial of `other`
     message,   // `ref` is the letter
     wanted,    // the connection to `other` was spare, and `node` asks for one
     gone,      // `other` has closed, or is silent
     starved,   // nothing has come from `other` across a cut
-    closed,    // `node`'s own Close has been carried out
     timer,
     tiers,
   };
@@ -235,7 +235,8 @@ class alignas(64) PeerShard {
     std::uint32_t ref = 0;
     Kind kind{};
   };
-  using Queue = EventQueue<Planned>;
+  // A tick of a millisecond, like a window: most of what is planned is placed once.
+  using Queue = EventQueue<Planned, 20>;
   using QueueEntry = typename Queue::Entry;
 
   struct RecentRtts {
@@ -253,14 +254,16 @@ class alignas(64) PeerShard {
       changed = true;
     }
   };
-  struct Node {
+  struct alignas(64) Node {
     std::unique_ptr<Core> core;
     std::unique_ptr<RecentRtts> recent;
     PeerEnds ends;
     Instant timer = never;            // the earliest planned
+    Instant due = never;              // what the core said last
     std::uint32_t runs = 0;           // how many cores there were
     std::uint32_t idle_timeouts = 0;  // timeouts in a row in which no time passed
   };
+  static_assert(sizeof(Node) == 64);
   struct Letter {
     Message message;
     std::uint32_t connection = 0;
@@ -354,8 +357,6 @@ class alignas(64) PeerShard {
         return on_answer(node, other, event.ref);
       case Kind::accepted:
         return on_accepted(node, other, event.ref);
-      case Kind::stands:
-        return on_stands(node, other, event.ref);
       case Kind::direct:
         return on_direct(node, other, event.ref);
       case Kind::give_up:
@@ -368,13 +369,6 @@ class alignas(64) PeerShard {
         return on_gone(node, other, event.ref);
       case Kind::starved:
         if (network_.is_cut(node, other)) on_gone(node, other, event.ref);
-        return;
-      case Kind::closed:
-        if (const PeerEnd* end = find(node, other, event.ref);
-            end != nullptr && end->state() == EndState::closing) {
-          node_of(node).ends.erase(other);
-          input(node, peer::Down{other});
-        }
         return;
       case Kind::tiers:
         if (runs(node) && node_of(node).runs == event.ref) {
@@ -400,10 +394,21 @@ class alignas(64) PeerShard {
         std::visit([&](auto& what) { carry_out(peer, what); }, *output);
       } else if (auto event = node_of(peer).core->poll_event()) {
         tell(peer, std::move(*event));
+      } else if (!closing_.empty()) {
+        finish_closing();
       } else {
         return plan_timer(peer);
       }
     }
+  }
+
+  /// Tells a core that what it has closed is closed.
+  void finish_closing() {
+    const auto [peer, other] = closing_.back();
+    closing_.pop_back();
+    if (!runs(peer)) return;
+    node_of(peer).ends.erase(other);
+    node_of(peer).core->handle(now_, peer::Down{other});
   }
 
   void tell(PeerHandle peer, Event event) {
@@ -433,11 +438,12 @@ class alignas(64) PeerShard {
     end.connection = next_connection() & connection_mask;
     end.set(EndState::opening);
     ++counters_.dials;
-    plan(now_ + config_.dial_timeout, Kind::give_up, peer, open.peer, end.connection);
     if (network_.contains(open.peer)) {
       end.relayed = network_.begins_relayed(open.peer) ? 1 : 0;
       const Duration there = network_.first_transit(losses_, rtt_of(peer, end));
       plan(now_ + there, Kind::dial, open.peer, peer, end.connection);
+    } else {
+      plan(now_ + config_.dial_timeout, Kind::give_up, peer, open.peer, end.connection);
     }
     node_of(peer).ends.put(end);
   }
@@ -451,11 +457,11 @@ class alignas(64) PeerShard {
     }
     const std::uint32_t connection = end->connection;
     if (network_.contains(close.peer)) {
-      plan(now_ + transit(rtt_of(peer, *end)), Kind::gone, close.peer, peer, connection);
+      say_gone(peer, close.peer, connection, rtt_of(peer, *end));
     }
     if (end->state() == EndState::up) {
       end->set(EndState::closing);
-      plan(now_, Kind::closed, peer, close.peer, connection);
+      closing_.emplace_back(peer, close.peer);
     } else {
       node_of(peer).ends.erase(close.peer);
     }
@@ -471,8 +477,8 @@ class alignas(64) PeerShard {
     ++counters_.messages;
     counters_.message_bytes += bytes;
     fold(bytes, std::uint64_t{number(peer)} << 32U | number(send.to));
-    Instant arrival = now_ + transit(rtt_of(peer, *end), bytes);
-    if (network_.lossy()) arrival = in_order(peer, end->connection, arrival);
+    const Instant arrival =
+        in_order(peer, end->connection, now_ + transit(rtt_of(peer, *end), bytes));
     plan_message(arrival, send.to, peer, {std::move(send.message), end->connection});
   }
 
@@ -483,6 +489,7 @@ class alignas(64) PeerShard {
 
   // What was sent before and is still under way holds up what comes after it.
   Instant in_order(PeerHandle from, std::uint32_t connection, Instant arrival) {
+    if (!network_.lossy()) return arrival;
     if (held_.size() >= 2 * held_checked_) {
       std::erase_if(held_, [&](const auto& entry) { return entry.second <= now_; });
       held_checked_ = std::max<std::size_t>(1024, held_.size());
@@ -491,12 +498,20 @@ class alignas(64) PeerShard {
     return last = std::max(last, arrival);
   }
 
+  /// Not before `other` has heard of the connection that `peer` has no more.
+  void say_gone(PeerHandle peer, PeerHandle other, std::uint32_t connection, Duration rtt) {
+    plan(in_order(peer, connection, now_ + transit(rtt)), Kind::gone, other, peer, connection);
+  }
+
   void plan_timer(PeerHandle peer) {
     Node& node = node_of(peer);
-    const Instant due = std::max(node.core->poll_timeout(), now_);
-    if (due >= node.timer || due > Queue::latest) return;
-    node.timer = due;
-    plan(due, Kind::timer, peer, no_peer, 0);
+    node.due = std::max(node.core->poll_timeout(), now_);
+    plan_timer(peer, node);
+  }
+  void plan_timer(PeerHandle peer, Node& node) {
+    if (node.due >= node.timer || node.due > Queue::latest) return;
+    node.timer = node.due;
+    plan(node.due, Kind::timer, peer, no_peer, 0);
   }
 
   void plan_tiers(PeerHandle peer) {
@@ -511,12 +526,12 @@ class alignas(64) PeerShard {
     if (!runs(peer) || node_of(peer).timer != now_) return;  // an earlier one came since
     Node& node = node_of(peer);
     node.timer = never;
-    if (node.core->poll_timeout() > now_) return plan_timer(peer);
+    if (node.due > now_) return plan_timer(peer, node);
     fold(static_cast<std::uint64_t>(Kind::timer), number(peer));
     node.core->handle_timeout(now_);
-    node.idle_timeouts = node.core->poll_timeout() <= now_ ? node.idle_timeouts + 1 : 0;
-    QM_ASSERT(node.idle_timeouts < idle_timeouts_max);  // a core keeps time from passing
     drain(peer);
+    node.idle_timeouts = node.due <= now_ ? node.idle_timeouts + 1 : 0;
+    QM_ASSERT(node.idle_timeouts < idle_timeouts_max);  // a core keeps time from passing
   }
 
   [[nodiscard]] PeerEnd accepted_end(PeerHandle peer, PeerHandle dialler,
@@ -531,23 +546,31 @@ class alignas(64) PeerShard {
   }
 
   void on_dial(PeerHandle peer, PeerHandle dialler, std::uint32_t connection) {
+    const PeerEnd end = accepted_end(peer, dialler, connection);
     if (network_.is_cut(peer, dialler)) {
+      leave_unanswered(peer, end);
       return plan(now_ + PeerNetwork::cut_retry, Kind::dial, peer, dialler, connection);
     }
-    if (!runs(peer)) return;
-    const PeerEnd end = accepted_end(peer, dialler, connection);
+    if (!runs(peer)) return leave_unanswered(peer, end);
     const PeerEnd* own = find(peer, dialler);
     const bool is_open = own != nullptr && own->state() != EndState::opening;
     if (own != nullptr && own->accepted != 0 && is_after(own->connection, connection)) {
       return;  // it was long under way: the dialler has dialled again since
     }
     if (own != nullptr && own->accepted == 0 && !is_open && own->connection < connection) {
-      return;  // both dialled, and ours it is
+      return leave_unanswered(peer, end);  // both dialled: ours it is, if it comes to anything
     }
     // A connection that stands gives way when the dialler has proved that it wants another one.
     if (!is_open) node_of(peer).ends.put(end);
     const Duration flight = network_.first_transit(losses_, rtt_of(peer, end));
     plan(now_ + flight, Kind::answer, dialler, peer, connection);
+  }
+
+  /// Has the dialler give up in time. Only who gets no answer is told to: an event less of each
+  /// dial that succeeds.
+  void leave_unanswered(PeerHandle peer, const PeerEnd& end) {
+    plan(now_ + config_.dial_timeout - rtt_of(peer, end) / 2, Kind::give_up, end.peer, peer,
+         end.connection);
   }
 
   void on_answer(PeerHandle dialler, PeerHandle peer, std::uint32_t connection) {
@@ -559,11 +582,10 @@ class alignas(64) PeerShard {
     counters_.handshake_bytes += PeerNetwork::handshake_bytes;
     const Duration rtt = rtt_of(dialler, *end);
     // The dialler's certificate and Finished, the other side's word that it took them.
-    const Instant there = now_ + network_.handshake_transit(losses_, rtt);
+    const Instant there =
+        in_order(dialler, connection, now_ + network_.handshake_transit(losses_, rtt));
     const Instant confirmed = there + network_.handshake_transit(losses_, rtt);
     plan(there, Kind::accepted, peer, dialler, connection);
-    // Whoever wants it no more says so then.
-    plan(confirmed, Kind::stands, dialler, peer, connection);
     const auto punching = end->relayed == 0 ? std::nullopt : network_.punching_time(dialler, peer);
     if (punching) {
       plan(confirmed + *punching, Kind::direct, dialler, peer, connection);
@@ -581,7 +603,7 @@ class alignas(64) PeerShard {
   /// Tells whom we dialled that we want no such connection (any more).
   void renounce(PeerHandle dialler, PeerHandle peer, std::uint32_t connection) {
     const Duration rtt = network_.rtt(dialler, peer, network_.begins_relayed(peer));
-    plan(now_ + transit(rtt), Kind::gone, peer, dialler, connection);
+    say_gone(dialler, peer, connection, rtt);
   }
 
   void on_accepted(PeerHandle peer, PeerHandle dialler, std::uint32_t connection) {
@@ -591,7 +613,7 @@ class alignas(64) PeerShard {
       if (own->state() == EndState::opening) return;
       if (own->accepted != 0 && is_after(own->connection, connection)) return;
       // The dialler has given it up, and we have not heard of it yet.
-      plan(now_ + transit(rtt_of(peer, *own)), Kind::gone, dialler, peer, own->connection);
+      say_gone(peer, dialler, own->connection, rtt_of(peer, *own));
       node_of(peer).ends.erase(dialler);
       input(peer, peer::Down{dialler});
       if (find(peer, dialler) != nullptr) return;
@@ -695,6 +717,7 @@ class alignas(64) PeerShard {
   std::vector<std::uint32_t> free_letters_;
   std::unordered_map<std::uint64_t, Instant> held_;  // the last arrival, by sender and connection
   std::size_t held_checked_ = 512;
+  std::vector<std::pair<PeerHandle, PeerHandle>> closing_;  // by whom, to whom; while draining
   std::vector<Seen> seen_;
   PeerFabricCounters counters_;
   std::uint64_t hash_ = 0x51C1'77EB'0F1A'33D5U;
