@@ -417,7 +417,11 @@ TEST(Express, its_second_query_goes_another_way_when_the_first_takes_long) {
     ASSERT_LE(first.size(), 2U);
     if (first.size() < 2) continue;
     ++two;
-    if (sent[0] == sent[1]) ++at_once;
+    if (sent[0] == sent[1]) {
+      ++at_once;
+    } else {
+      EXPECT_EQ(sent[1] - sent[0], ExpressTime().hedge());
+    }
     EXPECT_NE(first[0].first, first[1].first);
     EXPECT_EQ(first[0].second, ExpressWay::near);
     EXPECT_EQ(first[1].second, ExpressWay::far);
@@ -432,6 +436,44 @@ TEST(Express, its_second_query_goes_another_way_when_the_first_takes_long) {
     if (first.size() == 2) ++two;
   }
   EXPECT_LT(two, 15);
+}
+
+// Long before it would go by itself; and after a query that came to nothing both go at once.
+TEST(Express, its_second_query_goes_as_soon_as_the_first_comes_to_a_dead_end) {
+  WarmNetwork net(67);
+  std::vector<std::pair<Instant, ExpressWay>> sent;
+  std::size_t dead_ends = 0;  // of the queries that are sent next
+  net.twist = [&](std::size_t from, Message& message) {
+    auto* query = std::get_if<Express>(&message.body);
+    if (from != 0 || query == nullptr || query->hops_left + 2U < DhtCore::express_hops_max) return;
+    if (sent.size() < dead_ends) query->hops_left = 0;
+    sent.emplace_back(net.now(), query->way);
+  };
+  int after_dead_end = 0;
+  int both_at_once = 0;
+  for (std::size_t sought = 1; sought < net.size(); ++sought) {
+    const bool known =
+        net.connected(0, sought) || net.core(0).table().find(net.peer(sought)) != nullptr;
+    if (known) continue;
+    const auto resolve = [&](std::size_t with_dead_ends) {
+      sent.clear();
+      dead_ends = with_dead_ends;
+      const auto answer = net.resolve(0, sought);
+      net.run_for(5s);
+      return answer.resolved;
+    };
+    // The last one brought the answer, and nobody on the way knew better than to give up.
+    if (!resolve(0).by_express || resolve(2).by_express || sent.size() != 2) continue;
+    EXPECT_EQ(sent[1].second, ExpressWay::far);
+    EXPECT_LE(sent[1].first - sent[0].first, 100ms) << "a round trip";
+    EXPECT_GT(sent[1].first, sent[0].first);
+    ++after_dead_end;
+    (void)resolve(0);
+    if (sent.size() == 2 && sent[0].first == sent[1].first) ++both_at_once;
+    if (after_dead_end == 5) break;
+  }
+  EXPECT_EQ(after_dead_end, 5);
+  EXPECT_EQ(both_at_once, 5);
 }
 
 TEST(Express, connections_are_kept_to_every_bucket_within_the_bound) {

@@ -382,21 +382,55 @@ TEST(DhtCore, what_the_nearest_have_no_room_for_lies_farther_out) {
   EXPECT_LT(met_strict, met * 3 / 4);
 }
 
-// One that says to be full keeps nothing from the others, nor sends anybody far away.
-TEST(DhtCore, one_who_always_says_full_changes_nothing) {
+// So many of the nearest say that they are full, of `groups` networks; four others keep a record,
+// which is fewer than there should be, and the rest is unwilling.
+struct FullOnes {
+  std::size_t asked = 0;
+  std::size_t holders = 0;
+  std::size_t met = 0;
+  unsigned queries = 0;
+};
+FullOnes with_full_ones(std::size_t count, std::size_t groups) {
   ProviderNetwork net(65, 300);
-  const auto nearest = net.truly_nearest(some_key(), 2, 0);
+  const auto nearest = net.truly_nearest(some_key(), count + 4, 0);
+  const auto place = [&](std::size_t from) {
+    return static_cast<std::size_t>(std::ranges::find(nearest, net.peer(from)) - nearest.begin());
+  };
+  for (std::size_t i = 0; i < count; ++i)
+    net.book.set_group(nearest[i], DiversityGroup{static_cast<std::uint32_t>(9000 + i % groups)});
   net.twist = [&](std::size_t from, Message& message) {
-    const PeerHandle who = net.peer(from);
-    if (std::ranges::find(nearest, who) == nearest.end()) return;
-    if (auto* answer = std::get_if<PutAnswer>(&message.body)) answer->status = PutStatus::full;
-    if (auto* told = std::get_if<Providers>(&message.body)) told->full = true;
+    const std::size_t at = place(from);
+    if (auto* answer = std::get_if<PutAnswer>(&message.body); answer != nullptr) {
+      if (at < count) answer->status = PutStatus::full;
+      if (at == nearest.size()) answer->status = PutStatus::unwilling;
+    }
+    if (auto* told = std::get_if<Providers>(&message.body)) told->full = at < count;
   };
   const auto done = net.provide(0, some_key());
-  EXPECT_GE(done.stored, 17U);
-  EXPECT_LE(done.refused, 2U);
-  EXPECT_LE(net.holders(some_key()), 30U);
-  EXPECT_EQ(net.search(200, some_key(), 8).met.size(), 1U);
+  EXPECT_EQ(done.stored, 4U) << "they keep nothing from the others";
+  const auto search = net.search(200, some_key(), 8);
+  return {.asked = done.stored + done.refused,
+          .holders = net.holders(some_key()),
+          .met = search.met.size(),
+          .queries = search.done.cost.queries};
+}
+
+TEST(DhtCore, one_who_always_says_full_changes_nothing) {
+  const FullOnes none = with_full_ones(0, 1);
+  EXPECT_EQ(none.met, 1U);
+  // Two of them send nobody far away, nor do many of one network.
+  for (const auto& [count, groups] : {std::pair{2U, 2U}, std::pair{8U, 2U}}) {
+    const FullOnes some = with_full_ones(count, groups);
+    EXPECT_LE(some.asked, none.asked) << count;
+    EXPECT_LE(some.holders, none.holders) << count;
+    EXPECT_EQ(some.met, 1U) << count;
+    EXPECT_LE(some.queries, none.queries + 5) << count;
+  }
+  const FullOnes quorum = with_full_ones(3, 3);
+  EXPECT_GT(quorum.asked, none.asked + 5);
+  EXPECT_GT(quorum.holders, none.holders + 5);
+  EXPECT_EQ(quorum.met, 1U);
+  EXPECT_GT(quorum.queries, none.queries + 5);
 }
 
 // TD2

@@ -256,8 +256,11 @@ TEST(ValueStore, of_many_that_are_due_the_longest_waiting_is_first) {
 // A network of nodes that know the time.
 
 struct ValueNetwork : TestNetwork {
-  explicit ValueNetwork(std::uint64_t seed) : TestNetwork(seed) {
+  explicit ValueNetwork(std::uint64_t seed, std::span<const NodeId> others = {})
+      : TestNetwork(seed) {
     add_all(150);
+    for (const NodeId& id : others)
+      add(id, &config);
     fill_tables(20);
     for (std::size_t node = 0; node < size(); ++node)
       core(node).set_wall_time(now(), today);
@@ -298,6 +301,35 @@ TEST(DhtCore, a_value_put_by_one_is_got_by_all_from_the_k_nearest) {
   const auto missing = net.get(3, ValueKind::immutable, immutable_key(to_bytes("another")));
   EXPECT_EQ(missing.end, LookupEnd::converged);
   EXPECT_FALSE(missing.bytes);
+}
+
+// Ids are ground around a key. Who holds them answers to all but values, so that a put meets them
+// as the nearest; what makes a value outlive it is that it is put to the region besides.
+TEST(DhtCore, a_silent_siege_keeps_a_value_from_nobody) {
+  const Bytes value = to_bytes("besieged");
+  const DhtKey key = immutable_key(value);
+  std::vector<NodeId> besiegers;
+  for (std::uint8_t i = 0; i < 25; ++i) {
+    besiegers.push_back(NodeId{key.bytes});
+    besiegers.back().bytes[2] ^= static_cast<std::uint8_t>(i + 1);
+  }
+  ValueNetwork net(51, besiegers);
+  constexpr std::size_t honest = 150;
+  net.lose = [](std::size_t, std::size_t to, const Message& message) {
+    return to >= honest &&
+           (std::holds_alternative<Put>(message.body) || std::holds_alternative<Get>(message.body));
+  };
+  const auto nearest = net.truly_nearest(key, 20, net.size());
+  EXPECT_TRUE(std::ranges::all_of(
+      nearest, [](PeerHandle peer) { return std::to_underlying(peer) >= honest; }));
+  const auto put = net.put(0, ValueKind::immutable, key, value);
+  EXPECT_GE(put.stored, 5U);
+  EXPECT_GE(net.core(0).counters().regions, 1U);
+  for (std::size_t node = 10; node < honest; node += 20) {
+    const auto got = net.get(node, ValueKind::immutable, key);
+    EXPECT_EQ(got.end, LookupEnd::found) << node;
+    EXPECT_EQ(got.bytes, value) << node;
+  }
 }
 
 // A client may keep fewer connections than a put asks peers.
