@@ -479,6 +479,125 @@ TEST(DhtNode, garbage_ends_the_part_of_the_peer_who_sends_it_and_nothing_else) {
   }
 }
 
+// Between the proof of the peer and the connection: what was asked in the last flight of the
+// handshake comes to nothing, and everything goes on.
+
+/// Two nodes, of which the second begins with the first.
+struct EarlyWorld : DhtWorld {
+  explicit EarlyWorld(std::uint64_t seed)
+      : DhtWorld(seed), first(add(public_address(1))), node(add(public_address(2))) {}
+
+  [[nodiscard]] bool is_early() const {
+    const Connectivity& connectivity = node.node->core().connectivity();
+    return connectivity.is_proved(first.node->id()) && !connected(node, first) &&
+           node.dht->core().links_up() > 0;
+  }
+  void expect_nothing_is_left() {
+    EXPECT_EQ(node.dht->core().links_up(), 0u);
+    EXPECT_EQ(node.node->core().connectivity().quic().connections(), 0u);
+    for (const DhtPeer& peer : node.dht->peers())
+      EXPECT_FALSE(peer.connected);
+    const DhtStatus status = node.dht->status();
+    EXPECT_GT(status.requests_sent, 0u);
+    EXPECT_EQ(status.requests_answered, 0u);
+    EXPECT_EQ(status.requests_failed, status.requests_sent);
+  }
+  std::optional<FoundNodes> find_first() {
+    return ask<FoundNodes>(node, [&](Instant now, NodeCore&, DhtHost& dht) {
+      return dht.find(now, first.node->id());
+    });
+  }
+
+  Member& first;
+  Member& node;
+};
+
+TEST(DhtNode, who_is_refused_after_he_was_heard_asks_again_another_time) {
+  EarlyWorld world(15);
+  bool refuses = true;
+  unsigned refused = 0;
+  world.first.node->listen([&](Instant, const NodeEvent& event) {
+    if (!refuses || !std::holds_alternative<PeerConnected>(event)) return;
+    ++refused;
+    world.first.node->command([&](NodeCore& core, Instant now) {
+      core.disconnect(now, world.node.node->id(), "not today");
+    });
+  });
+  ASSERT_TRUE(world.run_until([&] { return world.is_early(); }, 10s));
+  world.run_for(20s);
+  EXPECT_GE(refused, 2u);
+  world.expect_nothing_is_left();
+  const auto found = world.find_first();
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->nodes.empty());
+  refuses = false;
+  EXPECT_TRUE(
+      world.run_until([&] { return world.node.dht->core().table().contacts().size() == 1; }, 100s));
+}
+
+TEST(DhtNode, a_dial_given_up_while_it_is_early_leaves_nothing_behind) {
+  EarlyWorld world(16);
+  ASSERT_TRUE(world.run_until([&] { return world.is_early(); }, 10s));
+  world.node.node->command([&](NodeCore& core, Instant now) {
+    core.disconnect(now, world.first.node->id(), "never mind");
+  });
+  world.run_for(500ms);
+  world.expect_nothing_is_left();
+  EXPECT_TRUE(
+      world.run_until([&] { return world.node.dht->core().table().contacts().size() == 1; }, 60s));
+}
+
+TEST(DhtNode, who_dies_while_it_is_early_is_missed) {
+  EarlyWorld world(17);
+  ASSERT_TRUE(world.run_until([&] { return world.is_early(); }, 10s));
+  world.simulation.host(world.first.node->host()).stop();
+  world.run_for(90s);
+  world.expect_nothing_is_left();
+  const auto found = world.find_first();
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->nodes.empty());
+}
+
+// It refuses the stream on which it was asked, about when it is connected.
+TEST(DhtNode, who_speaks_no_dht_is_asked_once_and_nobody_waits_for_it) {
+  DhtWorld world(18);
+  const HostId host = world.simulation.network().add_host("deaf").value();
+  AccessConfig access;
+  access.up.delay = access.down.delay = 5ms;
+  const InterfaceId interface =
+      world.simulation.network()
+          .add_interface(host, {"eth", internet, DhtWorld::public_address(70), access})
+          .value();
+  MeshNode deaf(world.simulation, host);
+  world.add(DhtWorld::public_address(1));
+  DhtHostConfig config;
+  config.bootstrap.push_back({deaf.id(), {deaf.address(interface)}});
+  Member& node = world.add(DhtWorld::public_address(2), config);
+  const auto& connectivity = node.node->core().connectivity();
+  ASSERT_TRUE(world.run_until(
+      [&] { return connectivity.is_proved(deaf.id()) && node.dht->core().links_up() > 0; }, 10s));
+  EXPECT_FALSE(connectivity.connected(deaf.id()));
+  ASSERT_TRUE(world.run_until([&] { return connectivity.connected(deaf.id()); }, 1s));
+  world.run_for(500ms);
+  EXPECT_EQ(node.dht->core().links_up(), 0u);
+  const std::uint64_t sent = node.dht->status().requests_sent;
+  EXPECT_GT(sent, 0u);
+  EXPECT_EQ(node.dht->status().requests_failed, sent);
+  const auto found = world.ask<FoundNodes>(
+      node, [&](Instant now, NodeCore&, DhtHost& dht) { return dht.find(now, deaf.id()); });
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->nodes.empty());
+  EXPECT_EQ(node.dht->status().messages_dropped, 0u);
+  // With somebody else all is well.
+  const Member& other = world.members.front();
+  const NetworkPath path = node.node->path(node.interface, other.node->address(other.interface));
+  EXPECT_TRUE(node.node->command([&](NodeCore& core, Instant now) {
+    return core.connect(now, other.node->id(), std::span(&path, 1));
+  }));
+  EXPECT_TRUE(
+      world.run_until([&] { return node.dht->core().table().contacts().size() == 1; }, 60s));
+}
+
 TEST(DhtNode, whom_nobody_knows_cannot_be_dialled) {
   DhtWorld world(7);
   for (unsigned i = 1; i <= 6; ++i)
