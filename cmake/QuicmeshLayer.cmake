@@ -4,7 +4,8 @@
 #     every *.cpp of the folder `quic` but *_test.cpp  -> quicmesh_quic (static library)
 #     every *_test.cpp                                 -> quic_tests, ctest labels `unit` and `quic`
 #   quicmesh_tests(real_tests FOLDER real LABELS real DEPS io)
-#     a test executable of every *_test.cpp of a folder, without a library
+#     a test executable of every *_test.cpp of a folder, without a library; or of those of ONLY,
+#     and of them the tests that FILTER chooses
 #   quicmesh_fuzz_target(node_id SOURCE node_id_fuzz.cpp DEPS identity)
 #     libFuzzer in the preset `fuzz`; elsewhere a ctest test that replays the corpus
 #
@@ -65,12 +66,16 @@ function(quicmesh_layer name)
 endfunction()
 
 function(quicmesh_tests name)
-  cmake_parse_arguments(PARSE_ARGV 1 tests "" "FOLDER" "LABELS;DEPS;EXTERNAL;SOURCES")
+  cmake_parse_arguments(PARSE_ARGV 1 tests "" "FOLDER;FILTER" "LABELS;DEPS;EXTERNAL;SOURCES;ONLY")
   if(NOT QUICMESH_TESTS)
     return()
   endif()
   get_filename_component(folder ${tests_FOLDER} ABSOLUTE)
-  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*_test.cpp)
+  if(tests_ONLY)
+    list(TRANSFORM tests_ONLY PREPEND ${folder}/ OUTPUT_VARIABLE sources)
+  else()
+    file(GLOB sources CONFIGURE_DEPENDS ${folder}/*_test.cpp)
+  endif()
   if(NOT sources)
     return()
   endif()
@@ -80,7 +85,11 @@ function(quicmesh_tests name)
   quicmesh_link_externals(${name} PRIVATE ${tests_EXTERNAL} gtest)
   # Golden vectors and scenarios are read from the source tree, wherever the test is started.
   target_compile_definitions(${name} PRIVATE QUICMESH_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600)
+  set(filter)
+  if(tests_FILTER)
+    set(filter TEST_FILTER ${tests_FILTER})
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST ${filter} PROPERTIES TIMEOUT 600)
   # Values with a semicolon do not survive gtest_discover_tests, so ctest sets them when it has
   # found the tests.
   set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)
@@ -92,8 +101,9 @@ endif()
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
 
   # What several threads use is built and run under TSan too (`make test`; the test preset `tsan`
-  # names the same labels): the drivers, real sockets, and base with its error categories.
-  foreach(label base io real)
+  # names the same labels): the drivers, real sockets, base with its error categories, and the
+  # simulator's threads.
+  foreach(label base io real threads)
     if(label IN_LIST tests_LABELS)
       add_dependencies(threaded_tests ${name})
     endif()
