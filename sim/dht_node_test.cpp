@@ -558,8 +558,8 @@ TEST(DhtNode, who_dies_while_it_is_early_is_missed) {
   EXPECT_TRUE(found->nodes.empty());
 }
 
-// It refuses the stream on which it was asked, about when it is connected.
-TEST(DhtNode, who_speaks_no_dht_is_asked_once_and_nobody_waits_for_it) {
+// It takes the stream on which it was asked, and says nothing.
+TEST(DhtNode, nobody_waits_for_who_takes_an_early_question_and_is_silent) {
   DhtWorld world(18);
   const HostId host = world.simulation.network().add_host("deaf").value();
   AccessConfig access;
@@ -578,11 +578,9 @@ TEST(DhtNode, who_speaks_no_dht_is_asked_once_and_nobody_waits_for_it) {
       [&] { return connectivity.is_proved(deaf.id()) && node.dht->core().links_up() > 0; }, 10s));
   EXPECT_FALSE(connectivity.connected(deaf.id()));
   ASSERT_TRUE(world.run_until([&] { return connectivity.connected(deaf.id()); }, 1s));
-  world.run_for(500ms);
-  EXPECT_EQ(node.dht->core().links_up(), 0u);
-  const std::uint64_t sent = node.dht->status().requests_sent;
-  EXPECT_GT(sent, 0u);
-  EXPECT_EQ(node.dht->status().requests_failed, sent);
+  world.run_for(10s);
+  EXPECT_GT(node.dht->status().requests_failed, 0u);
+  EXPECT_EQ(node.dht->status().requests_answered, 0u);
   const auto found = world.ask<FoundNodes>(
       node, [&](Instant now, NodeCore&, DhtHost& dht) { return dht.find(now, deaf.id()); });
   ASSERT_TRUE(found);

@@ -460,7 +460,7 @@ TEST(Express, its_second_query_goes_as_soon_as_the_first_comes_to_a_dead_end) {
   bool last_won = true;
   int after_dead_end = 0;
   int both_at_once = 0;
-  for (std::size_t sought = 1; sought < net.size() && both_at_once < 5; ++sought) {
+  for (std::size_t sought = 1; sought < net.size() && both_at_once < 3; ++sought) {
     if (net.connected(0, sought) || net.core(0).table().find(net.peer(sought))) continue;
     sent.clear();
     dead_ends = last_won;
@@ -478,8 +478,8 @@ TEST(Express, its_second_query_goes_as_soon_as_the_first_comes_to_a_dead_end) {
     }
     last_won = won;
   }
-  EXPECT_GE(after_dead_end, 5);
-  EXPECT_EQ(both_at_once, 5);
+  EXPECT_GE(after_dead_end, 3);
+  EXPECT_EQ(both_at_once, 3);
 }
 
 TEST(Express, connections_are_kept_to_every_bucket_within_the_bound) {
