@@ -38,6 +38,7 @@ bool Adaptation::handle_timeout(Instant now) {
   judge_at_ = never;
   const auto asked = answers_ + static_cast<std::uint32_t>(silent_.size());
   const std::uint32_t contacts = contact_answers_ + contacts_silent_;
+  const bool uncounted = silent_.size() == silent_max;
   if (asked < evidence_min) return false;  // the next evidence is added to this
   const std::uint8_t k_before = k_;
   const std::uint8_t alpha_before = alpha_;
@@ -49,10 +50,10 @@ bool Adaptation::handle_timeout(Instant now) {
   } else {
     k_ = moved({k_, config_->k, k_step, k_max},
                !are_late() && contacts > 0 && is_tenth(contacts_silent_, contacts),
-               is_little(contacts_silent_, contacts));
-    alpha_ =
-        moved({alpha_, config_->alpha, alpha_step, alpha_max},
-              !are_late() && is_tenth(silent_.size(), asked), is_little(silent_.size(), asked));
+               !uncounted && is_little(contacts_silent_, contacts));
+    alpha_ = moved({alpha_, config_->alpha, alpha_step, alpha_max},
+                   !are_late() && is_tenth(silent_.size(), asked),
+                   !uncounted && is_little(silent_.size(), asked));
   }
   if (is_overload()) overload_until_ = now + interval;
   answers_ = contact_answers_ = late_ = contacts_silent_ = 0;

@@ -37,8 +37,10 @@ class Adaptation {
   static constexpr std::uint32_t evidence_min = 8;
   static constexpr std::uint8_t k_step = 4;
   static constexpr std::uint8_t alpha_step = 1;
-  static constexpr std::size_t silent_max = 64;  // peers told apart; more count no more
-  static constexpr std::size_t busy_max = 64;    // likewise
+  /// Peers told apart between two judgements. More count no more, and the answers beside them do
+  /// not make a calm of it.
+  static constexpr std::size_t silent_max = 512;
+  static constexpr std::size_t busy_max = 512;
 
   /// `config` outlives it.
   explicit Adaptation(const Config& config)

@@ -117,6 +117,18 @@ TEST(Adaptation, lookups_that_meet_silence_ask_more_at_a_time_but_not_in_an_over
   EXPECT_EQ(net.adaptation.alpha(net.now, 1000), 3);
 }
 
+// However much is asked, what is silent is seen beside what answers.
+TEST(Adaptation, of_many_requests_a_third_unanswered_is_no_calm) {
+  Judged busy;
+  busy.live_through({.answers = 2200, .silent = 900});
+  EXPECT_EQ(busy.adaptation.k(), 24);
+  EXPECT_EQ(busy.adaptation.alpha(), 4);
+  // More than can be told apart, and far more answers: nobody knows.
+  busy.live_through({.answers = 30'000, .silent = 900});
+  EXPECT_EQ(busy.adaptation.k(), 24);
+  EXPECT_EQ(busy.adaptation.alpha(), 4);
+}
+
 // TD11
 TEST(Adaptation, one_peer_counts_once) {
   Judged net;
@@ -133,6 +145,9 @@ TEST(Adaptation, judges_by_no_less_than_eight_requests) {
   EXPECT_EQ(net.adaptation.k(), 20);
   net.live_through({});
   EXPECT_EQ(net.adaptation.k(), 20);
+  Judged enough;
+  enough.live_through({.silent = 8});
+  EXPECT_EQ(enough.adaptation.k(), 24);
 }
 
 TEST(Adaptation, can_be_switched_off) {

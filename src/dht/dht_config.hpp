@@ -1,8 +1,9 @@
 // What a DHT node can be told, and the bounds of what it keeps. The defaults need no operator.
 //
-// Every ingredient beyond plain Kademlia has a switch, so that its worth can be measured alone.
-// Plain Kademlia: `adaptive`, `tiers`, `near_buckets` and `express` off; 20 and 3 are Kademlia's
-// own.
+// What is meant to make lookups faster has a switch, so that its worth can be measured alone. Plain
+// Kademlia's lookups of nodes: `adaptive`, `tiers`, `near_buckets` and `express` off; 20 and 3 are
+// Kademlia's own. What guards against attacks stays on: the limits of diversity groups, and
+// regions.
 #pragma once
 
 #include <cstddef>

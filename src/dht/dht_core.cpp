@@ -282,9 +282,9 @@ void DhtCore::check(Instant now, PeerHandle peer) {
 void DhtCore::check_suspect(Instant now) {
   check_at_ = never;
   for (const Contact& contact : table_.contacts()) {
-    if (contact.failures == 0 || requests_.any_to(contact.peer)) continue;
+    if (contact.failures == 0) continue;
     check_at_ = now + check_interval;
-    return check(now, contact.peer);
+    if (!requests_.any_to(contact.peer)) return check(now, contact.peer);
   }
 }
 

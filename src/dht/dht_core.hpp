@@ -179,8 +179,10 @@ class DhtCore {
 
   /// Outputs, and events, that wait to be drained. The driver drains after each call.
   static constexpr std::size_t queue_max = 1024;
-  static constexpr std::size_t lookups_max = 64;     // further ones are refused
-  static constexpr std::size_t republishes_max = 4;  // of these, for what is kept for others
+  static constexpr std::size_t lookups_max = 64;     // of commands; further ones are refused
+  static constexpr std::size_t republishes_max = 4;  // besides, for what is kept for others
+  static constexpr std::size_t overdue_puts_at_once =
+      16;                                       // that begin to store: outputs are bounded
   static constexpr std::size_t checks_max = 8;  // pings of our own that are open; no more begin
   static constexpr Duration check_interval = 1s;
   /// Requests of one peer that are served in a second; the rest gets Busy.
@@ -202,8 +204,8 @@ class DhtCore {
   static constexpr unsigned sloppy_copies = 5;
   /// Providers whose endpoint records stay in the book for the sake of those who ask.
   static constexpr std::size_t providers_marked_max = 2048;
-  /// Hops of an express query. It begins with a few less, at random, so that the first who is asked
-  /// cannot tell whether it began with us.
+  /// Hops of an express query. It begins with up to a few less, at random, so that the first who is
+  /// asked can mostly not tell whether it began with us; all of them nobody else has to give.
   static constexpr std::uint8_t express_hops_max = 16;
   static constexpr std::uint8_t express_hops_spread = 4;
   /// Buckets are refreshed although they are in use until so much is known of how dense ids lie.
@@ -298,7 +300,8 @@ class DhtCore {
   [[nodiscard]] const ProviderStore& providers() const { return providers_; }
   [[nodiscard]] std::size_t links_up() const { return links_.up_count(); }
   [[nodiscard]] std::size_t lookups_running() const { return lookups_.size(); }
-  /// Bytes on the heap, without the values kept.
+  /// Bytes on the heap of what stays: not what is kept for others, nor what lookups and queues hold
+  /// for the moment.
   [[nodiscard]] std::size_t memory() const;
 
  private:

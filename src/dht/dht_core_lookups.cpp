@@ -173,7 +173,10 @@ void DhtCore::end(Instant now, QueryId query) {
 
 void DhtCore::end_overdue(Instant now) {
   const auto is_overdue = [&](const RunningLookup& running) { return running.deadline <= now; };
-  for (auto overdue = std::ranges::find_if(lookups_, is_overdue); overdue != lookups_.end();
+  // The rest as soon as what these send has been taken.
+  std::size_t storing = 0;
+  for (auto overdue = std::ranges::find_if(lookups_, is_overdue);
+       overdue != lookups_.end() && storing < overdue_puts_at_once;
        overdue = std::ranges::find_if(lookups_, is_overdue)) {
     const QueryId query = overdue->query;
     // Ground ids that say nothing are no less a siege.
@@ -185,6 +188,7 @@ void DhtCore::end_overdue(Instant now) {
     if (overdue->task != nullptr && overdue->task->put && !overdue->task->storing) {
       // The nearest of those who answered are better than nobody.
       overdue->deadline = now + config_->lookup_deadline;
+      ++storing;
       begin_storing(now, query);
       continue;
     }
@@ -192,6 +196,7 @@ void DhtCore::end_overdue(Instant now) {
     if (providers != nullptr && providers->provide && providers->offered.empty() &&
         !providers->storing) {
       overdue->deadline = now + config_->lookup_deadline;
+      ++storing;
       offer_record(now, query);
       continue;
     }

@@ -39,7 +39,8 @@ class ExpressTable {
   static constexpr std::size_t of_previous_max = 32;
   static constexpr Duration lifetime = 3s;
 
-  /// For one that passes through; our own are bounded by the lookups that they belong to.
+  /// For one that passes through; our own are bounded by lookups and budget, and what has lost
+  /// stays until its `lifetime` is over.
   [[nodiscard]] bool has_room_for(PeerHandle previous) const;
   void add(ExpressEntry entry) { entries_.push_back(std::move(entry)); }
 
